@@ -1,0 +1,1 @@
+"""Trained time-continuous neuronal networks on an FPGA."""
