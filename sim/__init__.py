@@ -1,1 +1,6 @@
-"""."""
+"""The float reference: dynamics, networks, exact and local gradients, tasks and training."""
+
+from vle.sim.activations import Activation
+from vle.sim.network import Layer, Network
+
+__all__ = ["Activation", "Layer", "Network"]

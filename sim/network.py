@@ -1,0 +1,311 @@
+"""A network as a user meets it: `Layer`, `Network`, and what it can do in NumPy float64."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from vle.sim import dynamics, losses
+from vle.sim.activations import Activation
+from vle.sim.dynamics import LayerParameters, Settings
+
+Floats = NDArray[np.float64]
+PLASTICITIES = ("prospective", "filtered")
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """A layer of neurons, its synapses, its time constants.
+
+    Parameters
+    ----------
+    weight
+        ``(out, in)``.
+    bias
+        ``(out,)``.
+    tau_m, tau_r
+        Membrane and prospective time constants in seconds, ``(out,)`` or one for all.
+    activation
+        `Activation`, or its name.
+    recurrent
+        Weights from the layer to itself, ``(out, out)``; None: feedforward.
+    backward
+        Weights that carry the errors down, ``(in, out)``; None: the transpose of ``weight``.
+
+    Raises
+    ------
+    ValueError
+        For wrong shapes, for numbers that are not finite and time constants that are not positive.
+    """
+
+    weight: Floats
+    bias: Floats
+    tau_m: Floats
+    tau_r: Floats
+    activation: Activation
+    recurrent: Floats | None = None
+    backward: Floats | None = None
+
+    def __post_init__(self) -> None:
+        weight = _numbers("weight", self.weight)
+        if weight.ndim != 2 or 0 in weight.shape:
+            raise ValueError(f"weight must be of shape (out, in), not {weight.shape!r}")
+        outputs, inputs = weight.shape
+        shapes = {
+            "bias": (outputs,),
+            "tau_m": (outputs,),
+            "tau_r": (outputs,),
+            "recurrent": (outputs, outputs),
+            "backward": (inputs, outputs),
+        }
+        object.__setattr__(self, "weight", weight)
+        for name, shape in shapes.items():
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, _numbers(name, getattr(self, name), shape))
+        for name in ("tau_m", "tau_r"):
+            if np.any(getattr(self, name) <= 0):
+                raise ValueError(f"{name} must be positive, not {getattr(self, name).min()!r}")
+        if isinstance(self.activation, str):
+            object.__setattr__(self, "activation", Activation(self.activation))
+        if not isinstance(self.activation, Activation):
+            raise ValueError(f"activation must be an Activation, not {self.activation!r}")
+
+    @property
+    def inputs(self) -> int:
+        """Number of inputs, the layer's own rates not counted."""
+        return int(self.weight.shape[1])
+
+    @property
+    def outputs(self) -> int:
+        """Number of neurons."""
+        return int(self.weight.shape[0])
+
+    @property
+    def parameters(self) -> LayerParameters:
+        """The arrays, as `vle.sim.dynamics` takes them."""
+        return LayerParameters(
+            self.weight, self.bias, self.tau_m, self.tau_r, self.recurrent, self.backward
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Layer):
+            return NotImplemented
+        pairs = zip(self.parameters, other.parameters, strict=True)
+        same = all(a is b or (a is not None and np.array_equal(a, b)) for a, b in pairs)
+        return same and self.activation == other.activation
+
+
+@dataclass(eq=False)
+class Network:
+    """A chain of layers that run, and learn, in steps of ``dt``.
+
+    Parameters
+    ----------
+    layers
+        From the bottom.
+    dt
+        Length of a step in seconds, at most the smallest time constant.
+    loss
+        ``squared_error``, or ``cross_entropy`` on linear outputs.
+    gamma
+        How strongly errors drive the potentials.
+    beta
+        How strongly the target drives the errors.
+    plasticity
+        ``prospective`` (GLE, ``e x^T``) or ``filtered`` (``inst_e xbar^T``).
+    error_recurrence
+        Whether errors also pass through the recurrent weights.
+    aligned
+        Whether `run` answers frame ``t`` in output ``t`` unless told otherwise.
+
+    Raises
+    ------
+    ValueError
+        For layers that do not fit each other, and settings out of range.
+    """
+
+    layers: tuple[Layer, ...]
+    dt: float
+    loss: str = "squared_error"
+    gamma: float = 0.0
+    beta: float = 1.0
+    plasticity: str = "prospective"
+    error_recurrence: bool = True
+    aligned: bool = False
+    _state: tuple[dynamics.LayerState, ...] | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.layers = tuple(self.layers)
+        if not self.layers:
+            raise ValueError("layers must be at least one, not ()")
+        for index, (low, high) in enumerate(zip(self.layers, self.layers[1:], strict=False)):
+            if low.outputs != high.inputs:
+                raise ValueError(
+                    f"inputs of layer {index + 1} must be the {low.outputs} neurons below it, "
+                    f"not {high.inputs}"
+                )
+        for name in ("dt", "gamma", "beta"):
+            setattr(self, name, float(getattr(self, name)))
+            if not np.isfinite(getattr(self, name)):
+                raise ValueError(f"{name} must be finite, not {getattr(self, name)!r}")
+        smallest = min(min(layer.tau_m.min(), layer.tau_r.min()) for layer in self.layers)
+        if not 0 < self.dt <= smallest:
+            raise ValueError(
+                f"dt must be positive and at most the smallest time constant {smallest}, "
+                f"not {self.dt!r}"
+            )
+        for name, allowed in (("loss", losses.NAMES), ("plasticity", PLASTICITIES)):
+            if getattr(self, name) not in allowed:
+                raise ValueError(
+                    f"{name} must be one of {', '.join(allowed)}, not {getattr(self, name)!r}"
+                )
+
+    @property
+    def inputs(self) -> int:
+        """Width of an input frame."""
+        return self.layers[0].inputs
+
+    @property
+    def outputs(self) -> int:
+        """Width of an output frame."""
+        return self.layers[-1].outputs
+
+    @property
+    def latency_steps(self) -> int:
+        """Steps from an input frame to the output frame that answers it."""
+        return len(self.layers) - 1
+
+    @property
+    def parameters(self) -> tuple[LayerParameters, ...]:
+        """The arrays of each layer, as `vle.sim.dynamics` takes them."""
+        return tuple(layer.parameters for layer in self.layers)
+
+    @property
+    def settings(self) -> Settings:
+        """What `vle.sim.dynamics` needs beside the parameters."""
+        activations = tuple(layer.activation for layer in self.layers)
+        return Settings(
+            activations, self.dt, self.loss, self.gamma, self.beta, self.error_recurrence
+        )
+
+    def with_parameters(self, parameters: Any) -> Network:
+        """Return this network with the arrays of each layer replaced."""
+        layers = tuple(
+            Layer(p.weight, p.bias, p.tau_m, p.tau_r, layer.activation, p.recurrent, p.backward)
+            for layer, p in zip(self.layers, parameters, strict=True)
+        )
+        return replace(self, layers=layers)
+
+    def run(self, x: ArrayLike, *, aligned: bool | None = None, reset: bool = True) -> Floats:
+        """Run the network on a signal, without learning.
+
+        Parameters
+        ----------
+        x
+            ``(T, inputs)`` or ``(T, batch, inputs)``.
+        aligned
+            Start a sequence with the first frame, run ``latency_steps`` frames of zeros more and
+            leave out as many outputs, so that output ``t`` answers frame ``t``. None: as the
+            network says.
+        reset
+            Put all state to 0 first; False continues where `run` or `learn` stopped.
+
+        Returns
+        -------
+        ``(T, outputs)`` or ``(T, batch, outputs)``.
+
+        Raises
+        ------
+        ValueError
+            For a signal of the wrong shape or with numbers that are not finite.
+        """
+        x = self._frames(x)
+        aligned = self.aligned if aligned is None else aligned
+        extra = self.latency_steps if aligned else 0
+        state = self._begin(x, aligned, reset, errors=False)
+        parameters, settings = self.parameters, self.settings
+        out = np.empty((len(x) + extra, *x.shape[1:-1], self.outputs))
+        none = np.zeros(x.shape[1:-1], dtype=np.bool_)
+        rest = np.zeros(x.shape[1:])
+        for t in range(len(out)):
+            frame = x[t] if t < len(x) else rest
+            start = ~none if aligned and t == 0 else none
+            state, _ = dynamics.step(parameters, state, frame, None, settings, start=start)
+            out[t] = state[-1].r
+        self._state = state
+        return out[extra:]
+
+    def save(self, path: str | Path) -> None:
+        """Write the network as an ONNX model."""
+        from vle.sim import onnx_format  # noqa: PLC0415 - onnx is needed for nothing else
+
+        onnx_format.save(self, path)
+
+    @staticmethod
+    def load(path: str | Path) -> Network:
+        """Read a network that `save` wrote, or that a front end maps to one."""
+        from vle.sim import onnx_format  # noqa: PLC0415
+
+        network: Network = onnx_format.load(path)
+        return network
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Network):
+            return NotImplemented
+        names = [f.name for f in fields(self) if f.init]
+        return all(getattr(self, name) == getattr(other, name) for name in names)
+
+    def _frames(self, x: ArrayLike) -> Floats:
+        frames = np.asarray(x, dtype=np.float64)
+        if frames.ndim not in (2, 3) or frames.shape[-1] != self.inputs:
+            raise ValueError(
+                f"x must be of shape (T, {self.inputs}) or (T, batch, {self.inputs}), "
+                f"not {frames.shape!r}"
+            )
+        if not np.all(np.isfinite(frames)):
+            raise ValueError("x must be finite, not NaN or infinite")
+        return frames
+
+    def _begin(
+        self, x: Floats, aligned: bool, reset: bool, *, errors: bool
+    ) -> tuple[dynamics.LayerState, ...]:
+        """Return the state to go on from, with what the coming steps need in it."""
+        batch = x.shape[1:-1]
+        new = dynamics.reset(self.parameters, batch, errors=errors, held=True if aligned else None)
+        if reset or self._state is None:
+            return new
+        if self._state[0].u.shape[:-1] != batch:
+            raise ValueError(
+                f"a batch that continues must be of shape {self._state[0].u.shape[:-1]!r}, "
+                f"not {batch!r}"
+            )
+        return tuple(_merge(old, fresh) for old, fresh in zip(self._state, new, strict=True))
+
+
+def _merge(old: dynamics.LayerState, new: dynamics.LayerState) -> dynamics.LayerState:
+    """Keep all of a running state, and add what it lacks: errors at 0, flags that are off."""
+    pairs = zip(old, new, strict=True)
+    merged = dynamics.LayerState(*(b if a is None else a for a, b in pairs))
+    return merged if old.held is not None or new.held is None else merged._replace(held=new.flag)
+
+
+def _numbers(name: str, value: ArrayLike, shape: tuple[int, ...] | None = None) -> Floats:
+    """Return a read-only copy in float64; one number fills a vector."""
+    array = np.array(value, dtype=np.float64)
+    if shape is not None:
+        if array.ndim == 0 and len(shape) == 1:
+            array = np.full(shape, array)
+        if array.shape != shape:
+            raise ValueError(f"{name} must be of shape {shape!r}, not {array.shape!r}")
+    if not np.all(np.isfinite(array)):
+        raise ValueError(f"{name} must be finite, not {array[~np.isfinite(array)][0]!r}")
+    array.setflags(write=False)
+    return array
