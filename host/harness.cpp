@@ -1,0 +1,198 @@
+// A Verilated chip behind a C interface of whole-array calls.
+//
+// Serves every top that vle.hw.verilog generates: a word is as wide as its port. Compiled with
+// -DRECORD_ALL="RECORD(0) RECORD(1)" it records the trace ports of engines 0 and 1. Structures are mirrored in verilated.py.
+
+#include <cstdint>
+#include <type_traits>
+#include <vector>
+
+#include "Vtop.h"
+
+namespace {
+
+struct TraceRow {
+    int32_t layer, neuron, u, r;
+};
+
+// xorshift64*, seeded by the caller: the only source of chance.
+struct Random {
+    uint64_t state;
+    uint32_t next() {
+        state ^= state >> 12, state ^= state << 25, state ^= state >> 27;
+        return static_cast<uint32_t>((state * 0x2545F4914F6CDD1DULL) >> 32);
+    }
+};
+
+// After a beat, with probability chance/256, a pause of 1 to 2^k cycles, k in 0..5.
+struct Pauses {
+    uint32_t chance = 0, left = 0;
+    bool over() { return left == 0 || --left == 0; }
+    void beat(Random& random) {
+        const uint32_t draw = random.next();
+        const uint32_t longest = 1u << ((draw >> 8) % 6);
+        if ((draw & 255) < chance) left = 2 + (draw >> 16) % longest;
+    }
+};
+
+template <typename Word>
+int32_t sign_extended(Word word) {
+    return static_cast<std::make_signed_t<Word>>(word);
+}
+
+}  // namespace
+
+// Beats of a stream; flags: 1 last, 2 start of a sequence.
+struct Beats {
+    int32_t* words;
+    uint8_t* flags;
+    uint64_t* cycles;
+    uint64_t capacity, count;
+};
+
+struct Chip {
+    VerilatedContext context;
+    Vtop top{&context};
+    uint64_t cycle = 0;
+    Random random{1};
+    std::vector<TraceRow> trace;
+
+    // Combinational values of this cycle; inputs are set before.
+    void settle() {
+        top.clk = 0;
+        top.eval();
+    }
+    void edge() {
+        record();
+        top.clk = 1;
+        top.eval();
+        ++cycle;
+    }
+    void record() {
+#define RECORD(k)                                                                       \
+    if (top.trace_##k##_valid)                                                          \
+        trace.push_back({top.trace_##k##_layer, top.trace_##k##_neuron,                 \
+                         sign_extended(+top.trace_##k##_u), sign_extended(+top.trace_##k##_r)});
+#ifdef RECORD_ALL
+        RECORD_ALL
+#endif
+    }
+    void quiet() {
+        top.s_axis_tvalid = top.m_axis_tready = 0;
+        top.s_axil_awvalid = top.s_axil_wvalid = top.s_axil_bready = 0;
+        top.s_axil_arvalid = top.s_axil_rready = 0;
+        top.s_axil_awprot = top.s_axil_arprot = 0;
+        top.s_axil_wstrb = 15;
+    }
+};
+
+extern "C" {
+
+Chip* chip_open(uint64_t seed) {
+    Chip* chip = new Chip;
+    chip->random.state = seed * 0x9E3779B97F4A7C15ULL | 1;
+    chip->quiet();
+    chip->top.rst = 0;
+    return chip;
+}
+
+void chip_close(Chip* chip) {
+    chip->top.final();
+    delete chip;
+}
+
+void chip_reset(Chip* chip, uint64_t cycles) {
+    chip->quiet();
+    chip->top.rst = 1;
+    while (cycles--) chip->settle(), chip->edge();
+    chip->top.rst = 0;
+}
+
+uint64_t chip_cycle(const Chip* chip) { return chip->cycle; }
+
+// Offers all beats of `in` and takes beats into `out` until it has `expected` of them and `in` is
+// used up, then for `linger` cycles more. Returns 0, or 1 where `patience` cycles passed without
+// a beat, or 2 where `out` was full.
+int chip_stream(Chip* chip, Beats* in, Beats* out, uint64_t expected, uint64_t linger,
+                uint32_t gaps, uint32_t stalls, uint64_t patience) {
+    auto& top = chip->top;
+    using Data = std::remove_reference_t<decltype(top.m_axis_tdata)>;
+    Pauses gap{gaps}, stall{stalls};
+    bool offered = false;
+    uint64_t quiet = 0;
+    chip->quiet();
+    while (in->count < in->capacity || out->count < expected || linger) {
+        if (in->count >= in->capacity && out->count >= expected) --linger;
+        if (!offered && in->count < in->capacity) offered = gap.over();
+        top.s_axis_tvalid = offered;
+        if (offered) {
+            top.s_axis_tdata = static_cast<Data>(in->words[in->count]);
+            top.s_axis_tlast = in->flags[in->count] & 1;
+            top.s_axis_tuser = in->flags[in->count] >> 1;
+        }
+        top.m_axis_tready = stall.over();
+        chip->settle();
+        const bool sent = offered && top.s_axis_tready;
+        const bool taken = top.m_axis_tvalid && top.m_axis_tready;
+        if (taken && out->count == out->capacity) return 2;
+        if (taken) {
+            out->words[out->count] = sign_extended(Data{top.m_axis_tdata});
+            out->flags[out->count] = top.m_axis_tlast | top.m_axis_tuser << 1;
+            out->cycles[out->count++] = chip->cycle;
+            stall.beat(chip->random);
+        }
+        if (sent) {
+            in->cycles[in->count++] = chip->cycle;
+            offered = false;
+            gap.beat(chip->random);
+        }
+        quiet = sent || taken ? 0 : quiet + 1;
+        chip->edge();
+        if (quiet > patience && (in->count < in->capacity || out->count < expected)) {
+            chip->quiet();
+            return 1;
+        }
+    }
+    chip->quiet();
+    return 0;
+}
+
+// Reads or writes registers one after the other at byte addresses. Returns how many went through:
+// the next one, where there is one, was answered with `*response`, or with nothing (-1).
+uint64_t chip_registers(Chip* chip, int write, const uint32_t* addresses, uint32_t* data,
+                        uint64_t count, int64_t patience, int32_t* response) {
+    auto& top = chip->top;
+    *response = 0;
+    for (uint64_t k = 0; k < count; ++k) {
+        chip->quiet();
+        bool address = true, word = write, answered = false;
+        top.s_axil_awaddr = top.s_axil_araddr = addresses[k];
+        top.s_axil_wdata = data[k];
+        for (int64_t wait = 0; !answered; ++wait) {
+            if (wait > patience) return *response = -1, chip->quiet(), k;
+            (write ? top.s_axil_awvalid : top.s_axil_arvalid) = address;
+            top.s_axil_wvalid = word;
+            (write ? top.s_axil_bready : top.s_axil_rready) = 1;
+            chip->settle();
+            if (write ? top.s_axil_awready : top.s_axil_arready) address = false;
+            if (top.s_axil_wready) word = false;
+            if (write && top.s_axil_bvalid) answered = true, *response = top.s_axil_bresp;
+            if (!write && top.s_axil_rvalid)
+                answered = true, *response = top.s_axil_rresp, data[k] = top.s_axil_rdata;
+            chip->edge();
+        }
+        if (*response) return chip->quiet(), k;
+    }
+    chip->quiet();
+    return count;
+}
+
+uint64_t chip_trace_count(const Chip* chip) { return chip->trace.size(); }
+
+// Copies the trace recorded so far, and forgets it.
+void chip_trace_take(Chip* chip, TraceRow* rows) {
+    for (const TraceRow& row : chip->trace) *rows++ = row;
+    chip->trace.clear();
+}
+
+}  // extern "C"

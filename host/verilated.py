@@ -1,0 +1,221 @@
+"""A chip in simulation: a Verilated library driven in whole-array calls."""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from vle.errors import DeviceError, TransportError
+from vle.host.build import library
+
+TRACE = np.dtype([(name, np.int32) for name in ("layer", "neuron", "u", "r")])
+LAST, START = 1, 2
+STREAM_PATIENCE = 2_000_000  # cycles without a beat; the longest step of a real chip is far below
+REGISTER_PATIENCE = 10_000
+
+
+class _Beats(ctypes.Structure):
+    """Mirror of `Beats` in harness.cpp."""
+
+    _fields_ = (
+        ("words", ctypes.c_void_p),
+        ("flags", ctypes.c_void_p),
+        ("cycles", ctypes.c_void_p),
+        ("capacity", ctypes.c_uint64),
+        ("count", ctypes.c_uint64),
+    )
+
+
+@dataclass(frozen=True)
+class Beats:
+    """Beats of a stream and the clock cycle in which each was handed over.
+
+    Parameters
+    ----------
+    words
+        Raw words.
+    flags
+        `LAST` with the last word of a frame, `START` with the words of a frame that begins a
+        sequence.
+    cycles
+        Counted from the opening of the chip.
+    """
+
+    words: NDArray[np.int32]
+    flags: NDArray[np.uint8]
+    cycles: NDArray[np.uint64]
+
+    @classmethod
+    def empty(cls, count: int) -> Self:
+        """Room for `count` beats."""
+        return cls(np.zeros(count, np.int32), np.zeros(count, np.uint8), np.zeros(count, np.uint64))
+
+    @classmethod
+    def of_frames(cls, frames: ArrayLike, start: ArrayLike | None = None) -> Self:
+        """Beats of whole frames, shape `(T, words)`; `start` per frame, shape `(T,)`."""
+        raw = np.ascontiguousarray(frames, dtype=np.int32)
+        flags = np.zeros(raw.shape, np.uint8)
+        flags[:, -1] = LAST
+        if start is not None:
+            flags[np.asarray(start, dtype=bool)] |= START
+        return cls(raw.ravel(), flags.ravel(), np.zeros(raw.size, np.uint64))
+
+    def frames(self, words: int) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+        """Frames of shape `(T, words)`, and whether each began a sequence.
+
+        Raises
+        ------
+        TransportError
+            Where LAST does not come with every last word and only there.
+        """
+        last = (self.flags & LAST).astype(bool)
+        ends = np.arange(1, last.size + 1) % words == 0
+        if last.size % words or not np.array_equal(last, ends):
+            raise TransportError(f"the chip sent frames that are not of {words} words")
+        start = (self.flags & START).astype(bool).reshape(-1, words)[:, 0]
+        return self.words.reshape(-1, words), start
+
+    def _view(self) -> _Beats:
+        pointers = (array.ctypes.data for array in (self.words, self.flags, self.cycles))
+        return _Beats(*pointers, self.words.size, 0)
+
+    def _first(self, count: int) -> Beats:
+        return Beats(self.words[:count], self.flags[:count], self.cycles[:count])
+
+
+class VerilatedChip:
+    """A chip that runs in this process.
+
+    Parameters
+    ----------
+    verilog
+        Text of the top, as `vle-compile` writes it.
+    seed
+        Seed of the pauses that `stream` can make.
+    optimise
+        Option of the C++ compiler, see `vle.host.build.library`.
+    """
+
+    def __init__(self, verilog: str, *, seed: int = 1, optimise: str = "-O1") -> None:
+        self._library = _load(library(verilog, optimise=optimise))
+        self._chip = ctypes.c_void_p(self._library.chip_open(ctypes.c_uint64(seed)))
+        self.reset()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the chip; nothing else may be called after."""
+        if self._chip:
+            self._library.chip_close(self._chip)
+        self._chip = ctypes.c_void_p()
+
+    def reset(self, cycles: int = 4) -> None:
+        """Hold the reset input for some cycles."""
+        self._library.chip_reset(self._chip, ctypes.c_uint64(cycles))
+
+    @property
+    def cycle(self) -> int:
+        """Clock cycles since the chip was opened."""
+        return int(self._library.chip_cycle(self._chip))
+
+    def stream(
+        self,
+        sent: Beats,
+        expected: int,
+        *,
+        linger: int = 0,
+        gaps: float = 0.0,
+        stalls: float = 0.0,
+        patience: int = STREAM_PATIENCE,
+    ) -> Beats:
+        """Offer all beats of `sent`, whose cycles are filled in, and take `expected` ones.
+
+        Parameters
+        ----------
+        sent
+            What goes in.
+        expected
+            How many beats must come out.
+        linger
+            Cycles to wait for more after that.
+        gaps, stalls
+            Chance of a pause after each beat, sent and taken, 0 to 1.
+        patience
+            Cycles without a beat after which the chip counts as stuck.
+
+        Raises
+        ------
+        TransportError
+            Where the chip is stuck, or sends more than it can have to say.
+        """
+        taken = Beats.empty(expected + linger)
+        source, sink = sent._view(), taken._view()
+        code = self._library.chip_stream(
+            self._chip,
+            ctypes.byref(source),
+            ctypes.byref(sink),
+            *map(ctypes.c_uint64, (expected, linger)),
+            *(ctypes.c_uint32(round(256 * chance)) for chance in (gaps, stalls)),
+            ctypes.c_uint64(patience),
+        )
+        if code == 2:
+            raise TransportError(f"the simulated chip sent more than {expected + linger} words")
+        if code:
+            raise TransportError(
+                f"the simulated chip stood still for {patience} cycles, with {source.count} of"
+                f" {sent.words.size} words in and {sink.count} of {expected} out"
+            )
+        return taken._first(sink.count)
+
+    def read(self, addresses: ArrayLike) -> NDArray[np.uint32]:
+        """Read registers at byte addresses, one after the other."""
+        return self._registers(addresses, 0, write=False)
+
+    def write(self, addresses: ArrayLike, data: ArrayLike) -> None:
+        """Write registers at byte addresses, one after the other; words of 32 bits."""
+        self._registers(addresses, data, write=True)
+
+    def _registers(
+        self, addresses: ArrayLike, data: ArrayLike, *, write: bool
+    ) -> NDArray[np.uint32]:
+        where = np.ascontiguousarray(addresses, dtype=np.uint32).ravel()
+        words = (np.broadcast_to(data, where.shape).astype(np.int64) & 0xFFFFFFFF).astype(np.uint32)
+        response = ctypes.c_int32()
+        done = self._library.chip_registers(
+            self._chip,
+            ctypes.c_int(write),
+            ctypes.c_void_p(where.ctypes.data),
+            ctypes.c_void_p(words.ctypes.data),
+            ctypes.c_uint64(where.size),
+            ctypes.c_int64(REGISTER_PATIENCE),
+            ctypes.byref(response),
+        )
+        if done < where.size:
+            way, address = "write" if write else "read", int(where[done])
+            if response.value < 0:
+                raise TransportError(f"no answer to a {way} at 0x{address:x}")
+            raise DeviceError(f"{way} was refused", address=address)
+        return words
+
+    def take_trace(self) -> NDArray[Any]:
+        """Rows `layer, neuron, u, r` recorded since the last call, of a top with trace ports."""
+        rows = np.empty(self._library.chip_trace_count(self._chip), TRACE)
+        self._library.chip_trace_take(self._chip, ctypes.c_void_p(rows.ctypes.data))
+        return rows
+
+
+def _load(path: Path) -> ctypes.CDLL:
+    loaded = ctypes.CDLL(str(path))
+    loaded.chip_open.restype = ctypes.c_void_p
+    for name in ("chip_cycle", "chip_registers", "chip_trace_count"):
+        getattr(loaded, name).restype = ctypes.c_uint64
+    return loaded
