@@ -1,6 +1,7 @@
 """The float reference: dynamics, networks, exact and local gradients, tasks and training."""
 
 from vle.sim.activations import Activation
-from vle.sim.network import Layer, Network
+from vle.sim.layer import Layer
+from vle.sim.network import Network
 
 __all__ = ["Activation", "Layer", "Network"]

@@ -1,4 +1,4 @@
-"""A network as a user meets it: `Layer`, `Network`, and what it can do in NumPy float64."""
+"""A network as a user meets it, and what it can do in NumPy float64."""
 
 from __future__ import annotations
 
@@ -9,96 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vle.sim import dynamics, losses
-from vle.sim.activations import Activation
+from vle.sim import dynamics, learning, losses
 from vle.sim.dynamics import LayerParameters, Settings
+from vle.sim.gradients.local import Trace
+from vle.sim.layer import Layer
+from vle.sim.learning import Rates
 
 Floats = NDArray[np.float64]
+__all__ = ["Layer", "Network"]
+
 PLASTICITIES = ("prospective", "filtered")
-
-
-@dataclass(frozen=True, eq=False)
-class Layer:
-    """A layer of neurons, its synapses, its time constants.
-
-    Parameters
-    ----------
-    weight
-        ``(out, in)``.
-    bias
-        ``(out,)``.
-    tau_m, tau_r
-        Membrane and prospective time constants in seconds, ``(out,)`` or one for all.
-    activation
-        `Activation`, or its name.
-    recurrent
-        Weights from the layer to itself, ``(out, out)``; None: feedforward.
-    backward
-        Weights that carry the errors down, ``(in, out)``; None: the transpose of ``weight``.
-
-    Raises
-    ------
-    ValueError
-        For wrong shapes, for numbers that are not finite and time constants that are not positive.
-    """
-
-    weight: Floats
-    bias: Floats
-    tau_m: Floats
-    tau_r: Floats
-    activation: Activation
-    recurrent: Floats | None = None
-    backward: Floats | None = None
-
-    def __post_init__(self) -> None:
-        weight = _numbers("weight", self.weight)
-        if weight.ndim != 2 or 0 in weight.shape:
-            raise ValueError(f"weight must be of shape (out, in), not {weight.shape!r}")
-        outputs, inputs = weight.shape
-        shapes = {
-            "bias": (outputs,),
-            "tau_m": (outputs,),
-            "tau_r": (outputs,),
-            "recurrent": (outputs, outputs),
-            "backward": (inputs, outputs),
-        }
-        object.__setattr__(self, "weight", weight)
-        for name, shape in shapes.items():
-            if getattr(self, name) is not None:
-                object.__setattr__(self, name, _numbers(name, getattr(self, name), shape))
-        for name in ("tau_m", "tau_r"):
-            if np.any(getattr(self, name) <= 0):
-                raise ValueError(f"{name} must be positive, not {getattr(self, name).min()!r}")
-        if isinstance(self.activation, str):
-            object.__setattr__(self, "activation", Activation(self.activation))
-        if not isinstance(self.activation, Activation):
-            raise ValueError(f"activation must be an Activation, not {self.activation!r}")
-
-    @property
-    def inputs(self) -> int:
-        """Number of inputs, the layer's own rates not counted."""
-        return int(self.weight.shape[1])
-
-    @property
-    def outputs(self) -> int:
-        """Number of neurons."""
-        return int(self.weight.shape[0])
-
-    @property
-    def parameters(self) -> LayerParameters:
-        """The arrays, as `vle.sim.dynamics` takes them."""
-        return LayerParameters(
-            self.weight, self.bias, self.tau_m, self.tau_r, self.recurrent, self.backward
-        )
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Layer):
-            return NotImplemented
-        pairs = zip(self.parameters, other.parameters, strict=True)
-        same = all(a is b or (a is not None and np.array_equal(a, b)) for a, b in pairs)
-        return same and self.activation == other.activation
 
 
 @dataclass(eq=False)
@@ -139,6 +59,7 @@ class Network:
     error_recurrence: bool = True
     aligned: bool = False
     _state: tuple[dynamics.LayerState, ...] | None = field(default=None, init=False, repr=False)
+    _traces: list[Trace] | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.layers = tuple(self.layers)
@@ -238,8 +159,94 @@ class Network:
             start = ~none if aligned and t == 0 else none
             state, _ = dynamics.step(parameters, state, frame, None, settings, start=start)
             out[t] = state[-1].r
-        self._state = state
+        self._state, self._traces = state, None
         return out[extra:]
+
+    def learn(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        *,
+        rate: float = 0.01,
+        tau_rate: float = 0.0,
+        backward_rate: float | None = None,
+        decay: float = 0.0,
+        tau_max: float | None = None,
+        hold: int | None = None,
+        aligned: bool | None = None,
+        reset: bool = True,
+    ) -> Floats:
+        """Learn while running: one update per step by ``plasticity``, averaged over the batch.
+
+        Parameters
+        ----------
+        x
+            ``(T, inputs)`` or ``(T, batch, inputs)``.
+        y
+            Values or probabilities ``(T, [batch,] outputs)``, a frame with a NaN has no target; for
+            cross-entropy also classes ``(T, [batch])`` as integers, -1 for no target. Step ``t``
+            compares ``y[t]`` with the rate of the step before.
+        rate
+            Of learning, for weights and biases.
+        tau_rate
+            Of learning, for the logarithms of the time constants.
+        backward_rate
+            Of learning, for backward matrices where layers have them; None: as ``rate``.
+        decay
+            Of forward, recurrent and backward weights, per step and unit of ``rate``.
+        tau_max
+            Upper limit of time constants that learn; the lower one is ``dt``.
+        hold
+            Steps for which each frame and its target are repeated, with one update in the last;
+            then output ``t`` is that of the last. None: ``2 L`` where all ``L`` layers are
+            instantaneous and feedforward, which is backpropagation; else 1.
+        aligned
+            As in `run`; targets wait as long as answers do. None: as the network says. Frames that
+            are held need it not, and have it not.
+        reset
+            Put all state to 0 first; False continues where `run` or `learn` stopped.
+
+        Returns
+        -------
+        Rates while learning, ``(T, outputs)`` or ``(T, batch, outputs)``.
+
+        Raises
+        ------
+        ValueError
+            For arrays of the wrong shape, signals that are not finite, settings out of range, and
+            rates so large that the parameters do not stay finite; the network is then as it was.
+        """
+        rates = Rates(rate, tau_rate, backward_rate, decay, tau_max)
+        frames = self._frames(x)
+        targets = learning.targets(self.loss, y, frames.shape[:-1], self.outputs)
+        hold = self._hold() if hold is None else hold
+        if hold < 1:
+            raise ValueError(f"hold must be at least 1, not {hold!r}")
+        aligned = (self.aligned if aligned is None else aligned) and hold == 1
+        if aligned:
+            frames, targets = learning.delay(frames, targets, len(self.layers))
+        state = self._begin(frames, aligned, reset, errors=True)
+        learned = learning.learn(
+            self.parameters,
+            state,
+            self.settings,
+            (frames, targets),
+            rates,
+            rule=self.plasticity,
+            hold=hold,
+            start=aligned,
+            traces=None if reset else self._traces,
+        )
+        self.layers = self.with_parameters(learned.parameters).layers
+        self._state, self._traces = learned.states, learned.traces
+        return learned.out[len(self.layers) - 1 : -1] if aligned else learned.out
+
+    def _hold(self) -> int:
+        static = all(
+            layer.recurrent is None and np.array_equal(layer.tau_m, layer.tau_r)
+            for layer in self.layers
+        )
+        return 2 * len(self.layers) if static else 1
 
     def save(self, path: str | Path) -> None:
         """Write the network as an ONNX model."""
@@ -295,17 +302,3 @@ def _merge(old: dynamics.LayerState, new: dynamics.LayerState) -> dynamics.Layer
     pairs = zip(old, new, strict=True)
     merged = dynamics.LayerState(*(b if a is None else a for a, b in pairs))
     return merged if old.held is not None or new.held is None else merged._replace(held=new.flag)
-
-
-def _numbers(name: str, value: ArrayLike, shape: tuple[int, ...] | None = None) -> Floats:
-    """Return a read-only copy in float64; one number fills a vector."""
-    array = np.array(value, dtype=np.float64)
-    if shape is not None:
-        if array.ndim == 0 and len(shape) == 1:
-            array = np.full(shape, array)
-        if array.shape != shape:
-            raise ValueError(f"{name} must be of shape {shape!r}, not {array.shape!r}")
-    if not np.all(np.isfinite(array)):
-        raise ValueError(f"{name} must be finite, not {array[~np.isfinite(array)][0]!r}")
-    array.setflags(write=False)
-    return array
