@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -107,12 +108,16 @@ class Table:
         """Largest raw potential of the domain, which begins at `-high - 1`."""
         return (len(self.value) << self.shift >> 1) - 1
 
+    @cached_property
+    def _entries(self) -> tuple[Raw, Raw]:
+        return np.array(self.value, dtype=np.int64), np.array(self.delta, dtype=np.int64)
+
     def run(self, prosp: Raw) -> tuple[Raw, int]:
         """Rates of prospective potentials, and how many of them saturated."""
         inside = np.clip(prosp, -self.high - 1, self.high)
         index = (inside >> self.shift) + len(self.value) // 2
         fraction = inside & ((1 << self.shift) - 1)
-        value, delta = np.array(self.value)[index], np.array(self.delta)[index]
+        value, delta = self._entries[0][index], self._entries[1][index]
         rate = value + round_shift(delta * fraction, self.shift)
         if self.tail_shift is None:
             return rate, 0

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vle.compiler.activation import ActivationSpec
 from vle.compiler.fixed import Fixed, Raw, round_shift, saturate, width_of
@@ -18,8 +20,12 @@ class Saturation(NamedTuple):
     prosp: int = 0
     rate: int = 0
 
+    def plus(self, other: Saturation) -> Saturation:
+        """Return the counts of both."""
+        return Saturation(*(a + b for a, b in zip(self, other, strict=True)))
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class LayerSpec:
     """Parameters of one layer in fixed point; `step` is what the circuit must equal.
 
@@ -87,6 +93,8 @@ class LayerSpec:
                 raise ValueError(f"{self.name}: {what} must be of shape ({n},), not {raw.shape}")
             if raw.dtype != np.int64 or raw.min() < low or raw.max() >= high:
                 raise ValueError(f"{self.name}: {what} must be integers in {low}..{high - 1}")
+            object.__setattr__(self, what, raw.copy())
+            getattr(self, what).setflags(write=False)
         limit = min(53, 63 - self.scale_width)  # exact in float64, and times the scale in int64
         if self.acc_width > limit:
             raise ValueError(
@@ -95,6 +103,15 @@ class LayerSpec:
         for what, shift in self.shifts.items():
             if not 0 <= shift <= 62:
                 raise ValueError(f"{self.name}: {what} must be in 0..62, not {shift}")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, LayerSpec):
+            return NotImplemented
+        names = [f.name for f in fields(self)]
+        return all(np.array_equal(getattr(self, n), getattr(other, n)) for n in names)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.weight.shape, self.weight.tobytes(), self.bias.tobytes()))
 
     @property
     def shifts(self) -> dict[str, int]:
@@ -138,7 +155,11 @@ class LayerSpec:
 
         Products run in float64, where integers are exact below `2**53`, which `acc_width` ensures.
         """
-        return (x.astype(np.float64) @ self.weight.T.astype(np.float64)).astype(np.int64)
+        return (x.astype(np.float64) @ self._transposed).astype(np.int64)
+
+    @cached_property
+    def _transposed(self) -> NDArray[np.float64]:
+        return np.ascontiguousarray(self.weight.T, dtype=np.float64)
 
     def step(self, x: Raw, u: Raw) -> tuple[Raw, Raw, Saturation]:
         """One step of all neurons.

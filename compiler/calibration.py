@@ -1,0 +1,149 @@
+"""What the compiler knows about the inputs: data, or a range, and the ranges that follow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from vle.compiler.moments import Moments, input_moments
+from vle.compiler.ranges import LayerRanges, Range, bound, observe
+from vle.errors import CompileError
+from vle.sim import Network
+
+Float = NDArray[np.float64]
+
+SEQUENCES = 64  # of the calibration data that the whole analysis runs on
+STEPS = 4096
+PROBES = 16  # sequences made up where no interval can be found
+ASSUMED = (-1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Ranges of all signals and where they come from.
+
+    Parameters
+    ----------
+    source
+        `data`, `intervals` (nothing within the input range can leave the ranges) or `probes`
+        (random signals within the input range; like data, they prove nothing).
+    ranges
+        Of each layer.
+    x
+        The signals that the float network ran on, `(T, batch, inputs)`.
+    moments
+        Of what the neurons hear; None where there are no data.
+    inputs
+        The stated range of the inputs, where there is one.
+    notes
+        What was assumed or left out.
+    """
+
+    source: str
+    ranges: tuple[LayerRanges, ...]
+    x: Float
+    moments: tuple[Moments, ...] | None
+    inputs: Range | None
+    notes: tuple[str, ...]
+
+
+def calibrate(
+    network: Network,
+    data: ArrayLike | None = None,
+    input_range: tuple[ArrayLike, ArrayLike] | None = None,
+) -> Calibration:
+    """Find the ranges of a network's signals.
+
+    Data decide where there are some; a range that is stated as well widens the format of the
+    inputs to hold it.
+
+    Parameters
+    ----------
+    network
+        The float network.
+    data
+        ``(T, inputs)`` or ``(T, batch, inputs)`` in real units.
+    input_range
+        Lowest and highest input, numbers or one per channel.
+
+    Raises
+    ------
+    CompileError
+        For data of the wrong shape or not finite, and for a range that is none.
+    """
+    stated = None if input_range is None else _range(network, input_range)
+    if data is not None:
+        return _from_data(network, _frames(network, data), stated)
+    notes: tuple[str, ...] = ()
+    if stated is None:
+        stated = _range(network, ASSUMED)
+        notes = (
+            f"neither calibration data nor an input range: inputs are taken to be within "
+            f"{ASSUMED[0]:g}..{ASSUMED[1]:g}",
+        )
+    probes = _probes(network, stated)
+    ranges = bound(network, stated)
+    if ranges is not None:
+        return Calibration("intervals", ranges, probes, None, stated, notes)
+    notes += ("intervals of a recurrent layer do not settle: ranges from random signals",)
+    return Calibration("probes", observe(network, probes), probes, None, stated, notes)
+
+
+def _from_data(network: Network, x: Float, stated: Range | None) -> Calibration:
+    notes = []
+    used = x[:STEPS, np.linspace(0, x.shape[1] - 1, min(SEQUENCES, x.shape[1])).astype(int)]
+    if used.shape != x.shape:
+        notes.append(
+            f"ranges of the layers from {used.shape[1]} of {x.shape[1]} sequences, "
+            f"{used.shape[0]} of {x.shape[0]} steps; of the inputs from all"
+        )
+    ranges = list(observe(network, used))
+    inputs = Range(x.min(axis=(0, 1)), x.max(axis=(0, 1)))
+    inputs = inputs if stated is None else inputs.join(stated)
+    first = ranges[0]
+    ranges[0] = LayerRanges(inputs, first.current, first.u, first.prosp, first.r)
+    moments = input_moments(network, used)
+    return Calibration("data", tuple(ranges), used, moments, stated, tuple(notes))
+
+
+def _frames(network: Network, data: ArrayLike) -> Float:
+    try:
+        x = np.asarray(data, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise CompileError(f"calibration data must be numbers: {error}") from error
+    n = network.inputs
+    if x.ndim not in (2, 3) or x.shape[-1] != n:
+        raise CompileError(
+            f"calibration data must be of shape (T, {n}) or (T, batch, {n}), not {x.shape!r}"
+        )
+    if not x.size:
+        raise CompileError(f"calibration data must not be empty, but are of shape {x.shape!r}")
+    if not np.isfinite(x).all():
+        raise CompileError("calibration data must be finite, not NaN or infinite")
+    return x.reshape(len(x), -1, n)
+
+
+def _range(network: Network, ends: tuple[ArrayLike, ArrayLike]) -> Range:
+    try:
+        low, high = (np.broadcast_to(np.asarray(e, float), (network.inputs,)) for e in ends)
+    except (TypeError, ValueError) as error:
+        raise CompileError(
+            f"input range must be two numbers, or two arrays of {network.inputs}"
+        ) from error
+    if not (np.isfinite(low).all() and np.isfinite(high).all() and (low <= high).all()):
+        raise CompileError(f"input range must be finite and not reversed, not {low}..{high}")
+    return Range(np.array(low), np.array(high))
+
+
+def _probes(network: Network, inputs: Range) -> Float:
+    """Signals from still to noisy that fill the range: sums of steps of random lengths."""
+    rng = np.random.default_rng(0)
+    steps = 256
+    x = np.empty((steps, PROBES, network.inputs))
+    for index in range(PROBES):
+        hold = 1 << (index % 6)
+        levels = rng.uniform(inputs.low, inputs.high, (steps // hold + 1, network.inputs))
+        x[:, index] = np.repeat(levels, hold, axis=0)[:steps]
+    return x

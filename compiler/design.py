@@ -1,0 +1,156 @@
+"""A compiled network: integers that answer in real units, before and after a chip exists."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from vle.compiler.fixed import Fixed, Raw
+from vle.compiler.layer import Saturation
+from vle.compiler.network import NetworkSpec
+from vle.compiler.run import RawRun, Session, run_raw
+from vle.sim import Network
+
+Float = NDArray[np.float64]
+
+
+class Trace(NamedTuple):
+    """Every potential and rate of a run, in real units."""
+
+    output: Float  # (T, [batch,] outputs)
+    u: tuple[Float, ...]  # per layer, (steps, [batch,] outputs)
+    r: tuple[Float, ...]
+
+
+@dataclass(frozen=True)
+class Design:
+    """A network as integers, the plan of its circuit, and the float network that it came from.
+
+    Parameters
+    ----------
+    reference
+        The float network.
+    network
+        The integer model.
+    report
+        What the compiler found and did, as plain JSON.
+    """
+
+    reference: Network = field(repr=False)
+    network: NetworkSpec
+    report: dict[str, Any] = field(repr=False, compare=False)
+    _session: Session = field(default_factory=Session, init=False, repr=False, compare=False)
+
+    @property
+    def input_format(self) -> Fixed:
+        """Format of the input words."""
+        return self.network.layers[0].x_format
+
+    @property
+    def output_format(self) -> Fixed:
+        """Format of the output words."""
+        return self.network.layers[-1].rate_format
+
+    @property
+    def latency_steps(self) -> int:
+        """Steps from an input frame to the output frame that answers it."""
+        return len(self.network.layers) - 1
+
+    @property
+    def saturation(self) -> tuple[Saturation, ...]:
+        """Words clamped since the last reset, per layer."""
+        return self._session.saturation
+
+    @property
+    def input_saturation(self) -> int:
+        """Input words clamped since the last reset."""
+        return self._session.inputs
+
+    def run(
+        self, x: ArrayLike, *, aligned: bool | None = None, reset: bool = True, trace: bool = False
+    ) -> Any:
+        """Run the integer model on a signal in real units.
+
+        Parameters
+        ----------
+        x
+            ``(T, inputs)`` or ``(T, batch, inputs)``. Values outside the input's format are clamped
+            and counted in `input_saturation`.
+        aligned
+            As of `vle.sim.Network.run`; None: as the network says.
+        reset
+            Put all state to 0 first; False continues where the last run stopped.
+        trace
+            Return a `Trace` rather than the outputs alone.
+
+        Returns
+        -------
+        ``(T, outputs)`` or ``(T, batch, outputs)``; a `Trace` where asked for.
+
+        Raises
+        ------
+        ValueError
+            For a signal of the wrong shape or with numbers that are not finite.
+        """
+        frames = self._checked(np.asarray(x, dtype=np.float64))
+        fmt = self.input_format
+        words = fmt.quantize(frames)
+        limits = fmt.real(fmt.low) - fmt.step / 2, fmt.real(fmt.high) + fmt.step / 2
+        clamped = int(np.count_nonzero((frames < limits[0]) | (frames >= limits[1])))
+        got = self.run_raw(words, aligned=aligned, reset=reset, trace=trace)
+        self._session.inputs += clamped
+        output = self.output_format.real(got.output)
+        if not trace:
+            return output
+        layers = self.network.layers
+        u = tuple(s.u_format.real(a) for s, a in zip(layers, got.u, strict=True))
+        r = tuple(s.rate_format.real(a) for s, a in zip(layers, got.r, strict=True))
+        return Trace(output, u, r)
+
+    def run_raw(
+        self, x: Raw, *, aligned: bool | None = None, reset: bool = True, trace: bool = False
+    ) -> RawRun:
+        """Run on raw input words; as `run`, but integers in and out.
+
+        Raises
+        ------
+        ValueError
+            For words that the input's format does not hold, and a batch that does not continue.
+        """
+        words = self._checked(np.asarray(x))
+        low, high = self.input_format.low, self.input_format.high
+        if words.dtype.kind not in "iu" or (words.size and not low <= words.min()):
+            raise ValueError(f"x must be integers in {low}..{high}")
+        if words.size and words.max() > high:
+            raise ValueError(f"x must be integers in {low}..{high}, not {words.max()}")
+        batch = words.shape[1:-1]
+        words = words.astype(np.int64).reshape(len(words), -1, words.shape[-1])
+        session = self._begin(words.shape[1], reset)
+        aligned = self.reference.aligned if aligned is None else aligned
+        got = run_raw(self.network, session, words, aligned=aligned, trace=trace)
+
+        def shaped(a: Raw) -> Raw:
+            return a.reshape(len(a), *batch, a.shape[-1])
+
+        return RawRun(shaped(got.output), tuple(map(shaped, got.u)), tuple(map(shaped, got.r)))
+
+    def _begin(self, batch: int, reset: bool) -> Session:
+        if reset:
+            self._session.__init__()  # type: ignore[misc]
+        state = self._session.state
+        if state is not None and len(state.layers[0].u) != batch:
+            raise ValueError(f"a batch that continues must be of {len(state.layers[0].u)}")
+        return self._session
+
+    def _checked(self, x: NDArray[Any]) -> NDArray[Any]:
+        inputs = self.network.layers[0].inputs
+        if x.ndim not in (2, 3) or x.shape[-1] != inputs:
+            raise ValueError(
+                f"x must be of shape (T, {inputs}) or (T, batch, {inputs}), not {x.shape!r}"
+            )
+        if x.dtype.kind == "f" and not np.isfinite(x).all():
+            raise ValueError("x must be finite, not NaN or infinite")
+        return x

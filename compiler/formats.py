@@ -1,0 +1,91 @@
+"""Which fixed-point formats a network gets, from the ranges of its signals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vle.compiler.approximate import is_tabulated, reach
+from vle.compiler.fixed import Fixed
+from vle.compiler.ranges import LayerRanges, Range
+from vle.errors import CompileError
+from vle.sim import Layer
+
+FULL = 1.0 - 1e-12  # bounded functions end here: the very end of a format is one step less
+
+
+@dataclass(frozen=True)
+class Widths:
+    """Bits of every kind of word, and how far formats reach beyond what was observed.
+
+    Parameters
+    ----------
+    weight, rate, potential, scale, constant
+        Bits of a weight, of rates and inputs, of potentials, of scales, of `alpha` and `rho`.
+    rate_headroom, potential_headroom
+        Formats cover this multiple of what calibration data show; 1 where ranges are proven.
+    """
+
+    weight: int = 16
+    rate: int = 16
+    potential: int = 24
+    scale: int = 16
+    constant: int = 18
+    rate_headroom: float = 1.25
+    potential_headroom: float = 2.0
+
+    def __post_init__(self) -> None:
+        limits = (
+            ("weight", 2, 18),
+            ("rate", 3, 18),
+            ("potential", 8, 32),
+            ("scale", 1, 18),
+            ("constant", 8, 18),
+        )
+        for name, low, high in limits:
+            value = getattr(self, name)
+            if not isinstance(value, int) or not low <= value <= high:
+                raise ValueError(f"{name} bits must be in {low}..{high}, not {value!r}")
+        for name in ("rate_headroom", "potential_headroom"):
+            if not getattr(self, name) >= 1:
+                raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)!r}")
+
+
+def input_format(x: Range, widths: Widths) -> Fixed:
+    """Format of the input frames."""
+    return _covering(x.magnitude * widths.rate_headroom, widths.rate)
+
+
+def potential_format(layer: Layer, ranges: LayerRanges, widths: Widths) -> Fixed:
+    """Format of potential, prospective potential, current and bias."""
+    observed = max(ranges.current.magnitude, ranges.u.magnitude, ranges.prosp.magnitude)
+    magnitude = max(observed * widths.potential_headroom, float(abs(layer.bias).max()))
+    return _covering(magnitude, widths.potential)
+
+
+def rate_format(layer: Layer, ranges: LayerRanges, u_format: Fixed, widths: Widths) -> Fixed:
+    """Format of the rates, no finer than the potentials where the function has slope 1."""
+    phi = layer.activation
+    span = ranges.prosp.magnitude * widths.rate_headroom
+    if phi.name == "softplus":  # the table holds every value up to the end of its domain
+        span = float(u_format.real(u_format.high))
+    magnitude = max(map(abs, reach(phi, -span, span)))
+    if phi.name in ("tanh", "sigmoid", "hard_tanh", "hard_sigmoid"):
+        magnitude = min(magnitude, FULL)
+    fmt = _covering_loosely(magnitude, widths.rate)
+    if (not is_tabulated(phi) or phi.name == "softplus") and fmt.f_bits > u_format.f_bits:
+        fmt = Fixed(widths.rate - u_format.f_bits, u_format.f_bits)
+    return fmt
+
+
+def _covering(magnitude: float, width: int) -> Fixed:
+    try:
+        return Fixed.covering(magnitude or 1.0, width)
+    except ValueError as error:
+        raise CompileError(f"no format of {width} bits covers +-{magnitude:g}") from error
+
+
+def _covering_loosely(magnitude: float, width: int) -> Fixed:
+    """As `covering`, but the last half step below a power of two need not fit."""
+    fmt = _covering(magnitude, width)
+    finer = Fixed(fmt.i_bits - 1, fmt.f_bits + 1)
+    return finer if magnitude <= 2.0 ** (finer.i_bits - 1) else fmt

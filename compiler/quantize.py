@@ -1,0 +1,146 @@
+"""From the float network to the integer model, layer by layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vle.compiler.approximate import Approximation, approximate
+from vle.compiler.fixed import Fixed, Raw
+from vle.compiler.formats import Widths, input_format, potential_format, rate_format
+from vle.compiler.layer import LayerSpec
+from vle.compiler.moments import Moments
+from vle.compiler.network import NetworkSpec
+from vle.compiler.ranges import LayerRanges
+from vle.compiler.weights import Columns, round_weights
+from vle.errors import CompileError
+from vle.sim import Layer, Network
+
+Float = NDArray[np.float64]
+CONSTANT_ERROR = 0.01  # largest relative error of alpha and rho
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """An integer network and what became of the float one.
+
+    Parameters
+    ----------
+    network
+        The integer model.
+    approximations
+        The circuit of each layer's activation with its error bound.
+    notes
+        What was clipped, widened or approximated, as `layer: what`.
+    """
+
+    network: NetworkSpec
+    approximations: tuple[Approximation, ...]
+    notes: tuple[str, ...]
+
+
+def quantize(
+    network: Network,
+    ranges: tuple[LayerRanges, ...],
+    widths: Widths,
+    moments: tuple[Moments, ...] | None = None,
+) -> Quantized:
+    """Choose formats, round parameters, and list what that changed.
+
+    Parameters
+    ----------
+    network
+        The float network.
+    ranges
+        Of each layer.
+    widths
+        Bits of every kind of word, and the headroom.
+    moments
+        Of what the neurons of each layer hear; None rounds every weight to the nearest.
+
+    Raises
+    ------
+    CompileError
+        Where a parameter cannot be held, or would vanish.
+    """
+    x_format, specs, approximations, notes = input_format(ranges[0].x, widths), [], [], []
+    for index, layer in enumerate(network.layers):
+        job = _Job(f"layer {index}", layer, network.dt, widths, x_format, ranges[index])
+        spec, approximation, said = job.run(None if moments is None else moments[index])
+        specs.append(spec)
+        approximations.append(approximation)
+        notes += [f"{spec.name}: {note}" for note in said]
+        x_format = spec.rate_format
+    return Quantized(NetworkSpec(tuple(specs)), tuple(approximations), tuple(notes))
+
+
+@dataclass(frozen=True)
+class _Job:
+    """The quantisation of one layer."""
+
+    name: str
+    layer: Layer
+    dt: float
+    widths: Widths
+    x_format: Fixed
+    ranges: LayerRanges
+
+    def run(self, moments: Moments | None) -> tuple[LayerSpec, Approximation, list[str]]:
+        layer, widths = self.layer, self.widths
+        u_format = potential_format(layer, self.ranges, widths)
+        fmt = rate_format(layer, self.ranges, u_format, widths)
+        phi = approximate(layer.activation, u_format, fmt)
+        columns = Columns.of(layer, self.x_format, u_format, fmt)
+        rounded, scale_shift, lost = round_weights(self.name, columns, widths, moments)
+        notes = [*phi.notes, *lost]
+        bias = np.floor(np.ldexp(layer.bias, u_format.f_bits) + rounded.bias_shift + 0.5)
+        kept = np.clip(bias, u_format.low, u_format.high).astype(np.int64)
+        if (kept != bias).any():
+            notes.append(f"{np.count_nonzero(kept != bias)} biases clipped to the potential")
+        alpha, alpha_shift = self.constant("alpha", self.dt / layer.tau_m)
+        rho, rho_shift = self.constant("rho", layer.tau_r / layer.tau_m)
+        try:
+            spec = LayerSpec(
+                name=self.name,
+                weight=rounded.weight,
+                scale=rounded.scale,
+                bias=kept,
+                alpha=alpha,
+                rho=rho,
+                scale_shift=scale_shift,
+                alpha_shift=alpha_shift,
+                rho_shift=rho_shift,
+                activation=phi.circuit,
+                recurrent=layer.recurrent is not None,
+                weight_width=widths.weight,
+                scale_width=widths.scale,
+                constant_width=widths.constant,
+                x_format=self.x_format,
+                u_format=u_format,
+                rate_format=fmt,
+            )
+        except ValueError as error:
+            raise CompileError(str(error)) from error
+        return spec, phi, notes
+
+    def constant(self, what: str, value: Float) -> tuple[Raw, int]:
+        """Words of `alpha` or `rho` at the finest binary point that holds the largest."""
+        width = self.widths.constant
+        shift = width - 1 - int(np.ceil(np.log2(value.max())))
+        if np.floor(np.ldexp(value.max(), shift) + 0.5) >= 1 << width:
+            shift -= 1
+        shift = min(shift, 62)
+        if shift < 0:
+            raise CompileError(f"{self.name}: {what} up to {value.max():g} needs over {width} bits")
+        raw = np.floor(np.ldexp(value, shift) + 0.5).astype(np.int64)
+        off = np.abs(np.ldexp(raw.astype(np.float64), -shift) / value - 1)
+        if off.max() > CONSTANT_ERROR:
+            neuron = int(off.argmax())
+            raise CompileError(
+                f"{self.name}: {what} of neuron {neuron} must be represented within "
+                f"{CONSTANT_ERROR:.0%}: {value[neuron]:.3g} beside {value.max():.3g} in {width} "
+                f"bits is off by {off.max():.1%} (time constants too far apart)"
+            )
+        return raw, shift

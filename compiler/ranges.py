@@ -1,0 +1,179 @@
+"""What values occur in a float network: observed on data, or derived from a range of inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vle.compiler.approximate import reach
+from vle.sim import Layer, Network, dynamics
+
+Float = NDArray[np.float64]
+
+
+class Range(NamedTuple):
+    """Smallest and largest value per neuron or channel, each of shape `(n,)`."""
+
+    low: Float
+    high: Float
+
+    @property
+    def magnitude(self) -> float:
+        """Largest magnitude of all."""
+        return float(max(-self.low.min(), self.high.max(), 0.0))
+
+    def join(self, other: Range) -> Range:
+        """Range that holds both."""
+        return Range(np.minimum(self.low, other.low), np.maximum(self.high, other.high))
+
+
+@dataclass(frozen=True)
+class LayerRanges:
+    """Ranges of one layer.
+
+    Parameters
+    ----------
+    x, r
+        Inputs from below, shape `(inputs,)`, and rates.
+    current, u, prosp
+        Of `W x + b`, of the potential, of the prospective potential, shape `(outputs,)`.
+    """
+
+    x: Range
+    current: Range
+    u: Range
+    prosp: Range
+    r: Range
+
+    def join(self, other: LayerRanges) -> LayerRanges:
+        """Ranges that hold both."""
+        names = ("x", "current", "u", "prosp", "r")
+        return LayerRanges(*(getattr(self, name).join(getattr(other, name)) for name in names))
+
+
+class Signals(NamedTuple):
+    """All signals of one layer in one step, each of shape `(batch, n)`."""
+
+    x: Float
+    own: Float  # rates of the step before
+    current: Float
+    u: Float
+    prosp: Float
+    r: Float
+
+
+def signals(network: Network, x: Float) -> Iterator[tuple[Signals, ...]]:
+    """Step the float network over `x` of shape `(T, batch, inputs)`, from reset.
+
+    Sequences of an `aligned` network carry their start flags; layers that wait for it are left out
+    of what is observed by being shown at 0.
+    """
+    parameters = [_parameters(layer) for layer in network.layers]
+    settings = dynamics.Settings(tuple(layer.activation for layer in network.layers), network.dt)
+    batch = (x.shape[1],)
+    held = True if network.aligned else None
+    states = dynamics.reset(parameters, batch, errors=False, held=held)
+    for t, frame in enumerate(x):
+        start = np.full(batch, t == 0) if network.aligned else None
+        before = states
+        states, seen = dynamics.step(parameters, states, frame, None, settings, start=start)
+        yield tuple(
+            _signals(layer, old, new, got)
+            for layer, old, new, got in zip(network.layers, before, states, seen, strict=True)
+        )
+
+
+def _parameters(layer: Layer) -> dynamics.LayerParameters:
+    return dynamics.LayerParameters(
+        layer.weight, layer.bias, layer.tau_m, layer.tau_r, layer.recurrent, None
+    )
+
+
+def _signals(
+    layer: Layer, old: dynamics.LayerState, new: dynamics.LayerState, got: dynamics.Signals
+) -> Signals:
+    # A layer that a flag restarts steps from 0 and one that waits stays there.
+    restart = np.zeros(old.u.shape[0], bool) if got.restart is None else got.restart
+    active = np.ones_like(restart) if new.held is None else ~new.held
+    u = np.where(restart[:, None], 0.0, old.u)
+    d = np.where(active[:, None], got.d, 0.0)
+    own = np.where(restart[:, None], 0.0, old.r)
+    return Signals(got.x, own, u + d, new.u, u + (layer.tau_r / layer.tau_m) * d, new.r)
+
+
+def observe(network: Network, x: Float) -> tuple[LayerRanges, ...]:
+    """Ranges of every layer over `x` of shape `(T, batch, inputs)`; those of `x` over all of it."""
+    ranges: tuple[LayerRanges, ...] | None = None
+    for step in signals(network, x):
+        seen = tuple(
+            LayerRanges(*(_over_batch(a) for a in (s.x, s.current, s.u, s.prosp, s.r)))
+            for s in step
+        )
+        ranges = seen if ranges is None else tuple(map(LayerRanges.join, ranges, seen))
+    assert ranges is not None
+    return ranges
+
+
+def _over_batch(values: Float) -> Range:
+    return Range(values.min(axis=0), values.max(axis=0))
+
+
+def bound(network: Network, inputs: Range, rounds: int = 64) -> tuple[LayerRanges, ...] | None:
+    """Ranges that no input within `inputs` can leave, by interval arithmetic.
+
+    With `alpha <= 1` a potential stays between 0 and the extremes of its current, and
+    `prosp = (1 - rho) u + rho current`. Recurrent layers are iterated until their rates settle.
+
+    Returns
+    -------
+    None where a recurrent layer's interval keeps growing: then only data can tell its range.
+    """
+    below, result = inputs, []
+    for layer in network.layers:
+        ranges = _bound_layer(layer, below, rounds)
+        if ranges is None:
+            return None
+        result.append(ranges)
+        below = ranges.r
+    return tuple(result)
+
+
+def _bound_layer(layer: Layer, x: Range, rounds: int) -> LayerRanges | None:
+    zero = np.zeros(layer.outputs)
+    r = Range(zero, zero)
+    for _ in range(rounds):
+        current = _product(layer.weight, x)
+        if layer.recurrent is not None:
+            own = _product(layer.recurrent, r)
+            current = Range(current.low + own.low, current.high + own.high)
+        current = Range(current.low + layer.bias, current.high + layer.bias)
+        u = current.join(Range(zero, zero))
+        rho = layer.tau_r / layer.tau_m
+        rest, ahead = _scaled(1 - rho, u), _scaled(rho, current)
+        prosp = Range(rest.low + ahead.low, rest.high + ahead.high)
+        ends = [reach(layer.activation, *pair) for pair in zip(*prosp, strict=True)]
+        low, high = np.array(ends).T
+        settled = bool((low >= r.low).all() and (high <= r.high).all())
+        r = r.join(Range(low, high))
+        if layer.recurrent is None or settled:
+            return LayerRanges(x, current, u, prosp, r)
+        if not np.isfinite(r.magnitude) or r.magnitude > 2.0**40:
+            return None
+    return None
+
+
+def _product(weight: Float, x: Range) -> Range:
+    positive, negative = np.maximum(weight, 0), np.minimum(weight, 0)
+    return Range(
+        positive @ x.low + negative @ x.high,
+        positive @ x.high + negative @ x.low,
+    )
+
+
+def _scaled(factor: Float, x: Range) -> Range:
+    ends = np.stack([factor * x.low, factor * x.high])
+    return Range(ends.min(axis=0), ends.max(axis=0))

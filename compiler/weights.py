@@ -1,0 +1,112 @@
+"""The integer weights of one layer, with a scale per neuron."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vle.compiler import rounding
+from vle.compiler.fixed import Fixed
+from vle.compiler.formats import Widths
+from vle.compiler.moments import Moments
+from vle.errors import CompileError
+from vle.sim import Layer
+
+Float = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What a layer multiplies, in raw units.
+
+    With inputs of `2**-f_x` and potentials of `2**-f_u`, `target = matrix * 2**(f_u - f_x)` turns
+    raw inputs into raw currents; the chip has `weight * scale / 2**shift` in its place.
+
+    Parameters
+    ----------
+    matrix
+        Real weights, those from the layer itself appended, `(outputs, columns)`.
+    f_bits
+        Fractional bits of what each column hears, `(columns,)`.
+    target
+        As above, `(outputs, columns)`.
+    """
+
+    matrix: Float
+    f_bits: NDArray[np.int64]
+    target: Float
+
+    @classmethod
+    def of(cls, layer: Layer, x_format: Fixed, u_format: Fixed, rate_format: Fixed) -> Columns:
+        """Put the two matrices side by side."""
+        f_bits, matrix = np.full(layer.inputs, x_format.f_bits), layer.weight
+        if layer.recurrent is not None:
+            matrix = np.concatenate([matrix, layer.recurrent], axis=1)
+            f_bits = np.append(f_bits, np.full(layer.outputs, rate_format.f_bits))
+        return cls(matrix, f_bits, np.ldexp(matrix, u_format.f_bits - f_bits))
+
+
+def round_weights(
+    name: str, columns: Columns, widths: Widths, moments: Moments | None
+) -> tuple[rounding.Rounded, int, list[str]]:
+    """Choose the scales first, then the weights, so that no error of a scale remains.
+
+    Returns
+    -------
+    The integers, the binary point of the scales, and what was lost, in words.
+
+    Raises
+    ------
+    CompileError
+        Where a neuron's weights all vanish, or a scale does not fit.
+    """
+    limit = (1 << (widths.weight - 1)) - 1
+    shift = min(rounding.scale_shift_of(columns.target, limit, widths.scale), 62)
+    if shift < 0:
+        raise CompileError(
+            f"{name}: weights up to {np.abs(columns.matrix).max():g} need scales of "
+            f"{widths.scale - shift} bits, not {widths.scale}"
+        )
+    scale = rounding.scales_of(columns.target, shift, limit, widths.scale)
+    grid = rounding.Grid(scale, shift, limit)
+    if moments is None:
+        rounded = rounding.nearest(columns.target, grid)
+    else:
+        rounded = _by_group(columns, grid, moments)
+    return rounded, shift, _losses(name, columns, rounded, limit)
+
+
+def _by_group(columns: Columns, grid: rounding.Grid, moments: Moments) -> rounding.Rounded:
+    unit = np.ldexp(1.0, np.append(columns.f_bits, 0))
+    parts = []
+    for group, matrix in enumerate(moments.matrix):
+        rows = moments.group == group
+        raw = matrix * unit[:, None] * unit
+        parts.append(rounding.best_scale(columns.target[rows], grid.rows(rows), raw))
+    back = np.argsort(np.argsort(moments.group, kind="stable"), kind="stable")
+    return rounding.Rounded(*(np.concatenate(part)[back] for part in zip(*parts, strict=True)))
+
+
+def _losses(name: str, columns: Columns, rounded: rounding.Rounded, limit: int) -> list[str]:
+    """Refuse rows that vanish; say what else was lost."""
+    used = columns.target.any(axis=1)
+    vanished = used & ~rounded.weight.any(axis=1)
+    if vanished.any():
+        row = int(np.flatnonzero(vanished)[0])
+        raise CompileError(
+            f"{name}: the weights of neuron {row} must not vanish: their largest is "
+            f"{np.abs(columns.matrix[row]).max():g} beside {np.abs(columns.matrix).max():g} in "
+            f"the layer, too far apart for its scale"
+        )
+    notes = []
+    if rounded.clipped.any():
+        notes.append(
+            f"{int(rounded.clipped.sum())} weights of {int((rounded.clipped > 0).sum())} neurons "
+            f"clipped, which lessens the error on the calibration data"
+        )
+    coarse = used & (np.abs(rounded.weight).max(axis=1) < limit // 4)
+    if coarse.any():
+        notes.append(f"{int(coarse.sum())} neurons use less than a quarter of their weights' range")
+    return notes
