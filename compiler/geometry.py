@@ -1,0 +1,286 @@
+"""What follows from a folding: sizes, addresses, widths and depths of the circuit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from vle.compiler import latency
+from vle.compiler.eventgraph import group_queue_depth
+from vle.compiler.fixed import Fixed, Raw, width_of
+from vle.compiler.layer import LayerSpec
+
+Plan = tuple[int, int, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One layer's work in a step: `groups` of rows, each `tiles` words of weights long.
+
+    Parameters
+    ----------
+    layer
+        Index in the network.
+    spec
+        The layer.
+    pe, simd
+        Of its engine.
+    weight_base, neuron_base
+        Where its weights and its neurons begin in the engine's memories.
+    """
+
+    layer: int
+    spec: LayerSpec
+    pe: int
+    simd: int
+    weight_base: int
+    neuron_base: int
+
+    @property
+    def groups(self) -> int:
+        """Groups of `pe` rows."""
+        return -(-self.spec.outputs // self.pe)
+
+    @property
+    def tiles(self) -> int:
+        """Groups of `simd` columns."""
+        return -(-self.spec.columns // self.simd)
+
+    @property
+    def fold(self) -> int:
+        """Words of weights, and cycles to read them."""
+        return self.groups * self.tiles
+
+    @property
+    def group_rows(self) -> list[int]:
+        """Rows in each group."""
+        return [min(self.pe, self.spec.outputs - g * self.pe) for g in range(self.groups)]
+
+    def weight_words(self) -> Raw:
+        """Weights as the memory holds them, padded with 0, shape `(fold, pe * simd)`.
+
+        Word `g * tiles + c`, lane `p * simd + s` is row `g * pe + p`, column `c * simd + s`.
+        """
+        padded = np.zeros((self.groups * self.pe, self.tiles * self.simd), dtype=np.int64)
+        padded[: self.spec.outputs, : self.spec.columns] = self.spec.weight
+        split = padded.reshape(self.groups, self.pe, self.tiles, self.simd)
+        return split.transpose(0, 2, 1, 3).reshape(self.fold, self.pe * self.simd)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One PE x SIMD array, its passes in the order of work, and the words that it needs."""
+
+    index: int
+    pe: int
+    simd: int
+    passes: tuple[Pass, ...]
+
+    @property
+    def layers(self) -> tuple[LayerSpec, ...]:
+        """Its layers in the order of work."""
+        return tuple(piece.spec for piece in self.passes)
+
+    @property
+    def lanes(self) -> int:
+        """Synapses worked on per clock."""
+        return self.pe * self.simd
+
+    @property
+    def fold(self) -> int:
+        """Words of weights of all passes, the cycles that a step takes at least."""
+        return sum(piece.fold for piece in self.passes)
+
+    @property
+    def neurons(self) -> int:
+        """Neurons of all passes; one of them is worked on per clock."""
+        return sum(spec.outputs for spec in self.layers)
+
+    @property
+    def bound(self) -> int:
+        """Cycles per step that this engine needs at least."""
+        return max(self.fold, self.neurons, self.state_loop)
+
+    @property
+    def state_loop(self) -> int:
+        """Cycles between two steps that a neuron's potential needs to be written and read."""
+        return latency.STATE_LOOP
+
+    @property
+    def weight_width(self) -> int:
+        """Bits of a weight."""
+        return max(spec.weight_width for spec in self.layers)
+
+    @property
+    def scale_width(self) -> int:
+        """Bits of a scale, unsigned."""
+        return max(spec.scale_width for spec in self.layers)
+
+    @property
+    def constant_width(self) -> int:
+        """Bits of `alpha` and `rho`, unsigned."""
+        return max(spec.constant_width for spec in self.layers)
+
+    @property
+    def u_width(self) -> int:
+        """Bits of a potential."""
+        return max(spec.u_format.width for spec in self.layers)
+
+    @property
+    def rate_width(self) -> int:
+        """Bits of a rate."""
+        return max(spec.rate_format.width for spec in self.layers)
+
+    @property
+    def operand_width(self) -> int:
+        """Bits of an input or a rate of one's own."""
+        own = [spec.rate_format.width for spec in self.layers if spec.recurrent]
+        return max(*(spec.x_format.width for spec in self.layers), *own, 1)
+
+    @property
+    def acc_width(self) -> int:
+        """Bits of an accumulator that no weights which can be loaded overflow."""
+        return max(_widest_sum(spec) for spec in self.layers)
+
+    @property
+    def activation_stages(self) -> int:
+        """From the prospective potential to the rate, the slowest layer's."""
+        return max(latency.activation_stages(spec.activation) for spec in self.layers)
+
+    @property
+    def synapse_stages(self) -> int:
+        """From the issue of a group's last tile to its first row at the neurons."""
+        return latency.synapse_stages(self.simd)
+
+    @property
+    def rate_stage(self) -> int:
+        """From a row at the neurons to its rate."""
+        return latency.PROSP_STAGE + self.activation_stages
+
+    @property
+    def latency(self) -> int:
+        """From the issue of a group's last tile to the rate of its last row."""
+        return self.synapse_stages + self.pe - 1 + self.rate_stage
+
+    @cached_property
+    def queue_depth(self) -> int:
+        """Groups under way between their issue and the neurons: enough not to bind."""
+        groups = [(piece.tiles, rows) for piece in self.passes for rows in piece.group_rows]
+        return group_queue_depth(groups, self.synapse_stages)
+
+    def commit_stage(self, edge: Edge) -> int:
+        """Stage of a frame's last row in the neurons at which its reader may start.
+
+        The reader needs the last rate not before it comes to its last tile, and rates arrive one
+        per cycle, so it may start `edge.tiles - 1` cycles before the frame is complete.
+        """
+        return max(0, self.rate_stage + 1 - edge.reader_tiles)
+
+    def weight_memory(self) -> list[int]:
+        """Words of the weight memory, lane 0 in the lowest bits."""
+        mask, width = (1 << self.weight_width) - 1, self.weight_width
+        words = np.concatenate([piece.weight_words() for piece in self.passes])
+        return [
+            sum((lane & mask) << (width * place) for place, lane in enumerate(word))
+            for word in words.tolist()
+        ]
+
+    def neuron_memory(self, name: str) -> list[int]:
+        """Words of one parameter of all neurons, `name` as in `LayerSpec`."""
+        return [int(word) for spec in self.layers for word in getattr(spec, name)]
+
+
+@dataclass(frozen=True)
+class Edge:
+    """The way of a frame of rates to the layer that hears it.
+
+    A frame lies in words of `simd` lanes, as the sink reads it: column `j` of the frame in lane
+    `(first + j) % simd` of word `(first + j) // simd`.
+
+    Parameters
+    ----------
+    source, sink
+        Layers; source None: the input stream.
+    format
+        Of a rate.
+    columns
+        Rates of a frame.
+    first
+        Lane of the first column: recurrent columns follow the input's without a gap.
+    simd
+        Lanes, those of the sink's engine.
+    slots
+        Frames held.
+    reader_tiles
+        Words of a row of the sink, those of other edges included.
+    """
+
+    source: int | None
+    sink: int
+    format: Fixed
+    columns: int
+    first: int
+    simd: int
+    slots: int
+    reader_tiles: int
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether the layer hears itself."""
+        return self.source == self.sink
+
+    @property
+    def tiles(self) -> int:
+        """Words of a frame."""
+        return -(-(self.first + self.columns) // self.simd)
+
+
+def _widest_sum(spec: LayerSpec) -> int:
+    own = spec.outputs if spec.recurrent else 0
+    reach = spec.inputs * -spec.x_format.low + own * -spec.rate_format.low
+    return width_of(reach << (spec.weight_width - 1))
+
+
+def lay_out_engines(layers: Sequence[LayerSpec], plans: Sequence[Plan]) -> tuple[Engine, ...]:
+    """Give each layer its place in its engine's memories."""
+    return tuple(
+        Engine(index, pe, simd, tuple(_passes(layers, pe, simd, served)))
+        for index, (pe, simd, served) in enumerate(plans)
+    )
+
+
+def _passes(
+    layers: Sequence[LayerSpec], pe: int, simd: int, served: Sequence[int]
+) -> Iterator[Pass]:
+    weight_base = neuron_base = 0
+    for index in served:
+        piece = Pass(index, layers[index], pe, simd, weight_base, neuron_base)
+        weight_base, neuron_base = weight_base + piece.fold, neuron_base + piece.spec.outputs
+        yield piece
+
+
+def lay_out_edges(layers: Sequence[LayerSpec], engines: Sequence[Engine]) -> tuple[Edge, ...]:
+    """Edges into each layer in turn, then the recurrent ones."""
+    places = {piece.layer: (engine, piece) for engine in engines for piece in engine.passes}
+    period = max(layers[0].inputs, layers[-1].outputs, *(engine.bound for engine in engines))
+    edges = []
+    for sink, spec in enumerate(layers):
+        engine, piece = places[sink]
+        busy = spec.inputs + piece.fold
+        if sink:
+            source, below = places[sink - 1]
+            busy = below.fold + source.latency + piece.fold
+        slots = 2 + -(-busy // period)
+        below_index = sink - 1 if sink else None
+        edges.append(
+            Edge(below_index, sink, spec.x_format, spec.inputs, 0, engine.simd, slots, piece.tiles)
+        )
+    for sink, spec in enumerate(layers):
+        if spec.recurrent:
+            engine, piece = places[sink]
+            first, rates = spec.inputs % engine.simd, spec.rate_format
+            edges.append(Edge(sink, sink, rates, spec.outputs, first, engine.simd, 2, piece.tiles))
+    return tuple(edges)

@@ -1,0 +1,49 @@
+"""Stages of the circuit's pipelines, in clocks; `hw` is built to them, `timing` counts with them.
+
+Synapses, from the cycle in which an address is issued::
+
+    0 address   1 word and operand read   2 both registered   3, 4 products
+    4 + T sums over SIMD (T = tree_stages)   5 + T accumulated   6 + T first row at the neurons
+
+Neurons, from the cycle in which a row's accumulator stands at their entrance::
+
+    0 acc   1, 2 acc * scale   3 current   4 d   5, 6 alpha * d, rho * d   7 u, prosp
+    7 + A rate (A = activation_stages)
+"""
+
+from __future__ import annotations
+
+from vle.compiler.activation import ActivationSpec, PiecewiseLinear
+
+PRODUCT_STAGE = 4
+CURRENT_STAGE = 3
+PROSP_STAGE = 7
+STATE_LOOP = 7  # a neuron's potential, once read, is back in memory this much later
+RADIX = 4  # words added per stage of the tree
+QUEUE_LATENCY = 2  # of the output queue, word in to word out
+
+
+def tree_stages(simd: int) -> int:
+    """Count the registered stages of the sum over SIMD."""
+    stages = 0
+    while simd > 1:
+        simd, stages = -(-simd // RADIX), stages + 1
+    return stages
+
+
+def synapse_stages(simd: int) -> int:
+    """From the issue of a group's last tile to its first row at the neurons."""
+    return PRODUCT_STAGE + tree_stages(simd) + 2
+
+
+def is_shift(slope: int) -> bool:
+    """Whether a product with `slope` is wiring, not a multiplier."""
+    return slope >= 0 and slope & (slope - 1) == 0
+
+
+def activation_stages(spec: ActivationSpec) -> int:
+    """From the prospective potential to the rate."""
+    if not isinstance(spec, PiecewiseLinear):
+        return 5  # entry read, registered, delta * fraction twice, sum
+    slopes = (spec.negative_slope, spec.positive_slope)
+    return 1 if all(map(is_shift, slopes)) else 3

@@ -1,0 +1,165 @@
+"""How many clocks a step takes, before anything is simulated; equal to what the Verilog takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from vle.compiler.eventgraph import EventGraph, GroupEvents, add_groups
+from vle.compiler.folding import ChipSpec
+from vle.compiler.geometry import Engine, Pass
+from vle.compiler.latency import QUEUE_LATENCY, STATE_LOOP
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Events of a chip whose input is always there and whose output is always taken.
+
+    Parameters
+    ----------
+    graph
+        All events of a step.
+    input
+        First word of the input frame accepted.
+    output
+        Last word of the output frame handed over.
+    """
+
+    graph: EventGraph
+    input: int
+    output: int
+
+    def output_times(self, steps: int) -> list[int]:
+        """Cycle of the last word of each output frame; the first input word's is cycle 0."""
+        return [now[self.output] for now in self.graph.times(steps)]
+
+
+@dataclass(frozen=True)
+class EngineCycles:
+    """Where the cycles of an engine go, per step.
+
+    Parameters
+    ----------
+    engine
+        Its index.
+    synapses
+        Cycles in which it works on synapses.
+    neurons
+        Cycles in which its neuron pipeline works.
+    stalls
+        Cycles in which it issues nothing: it waits for its neurons, for frames, for other engines.
+    """
+
+    engine: int
+    synapses: int
+    neurons: int
+    stalls: Fraction
+
+
+@dataclass(frozen=True)
+class Breakdown:
+    """Where the cycles go: engines, and the beats of the streams."""
+
+    cycles_per_step: Fraction
+    engines: tuple[EngineCycles, ...]
+    input_beats: int
+    output_beats: int
+
+
+def steady_cycles(chip: ChipSpec) -> Fraction:
+    """Cycles per step at full throughput."""
+    return timing(chip).graph.period(Fraction(chip.bound))
+
+
+def latency(chip: ChipSpec) -> int:
+    """Cycles from the first input word to the last word of the first output frame."""
+    return timing(chip).output_times(1)[0]
+
+
+def breakdown(chip: ChipSpec) -> Breakdown:
+    """Where the cycles of a step go."""
+    steady = steady_cycles(chip)
+    return Breakdown(
+        steady,
+        tuple(EngineCycles(e.index, e.fold, e.neurons, steady - e.fold) for e in chip.engines),
+        chip.network.layers[0].inputs,
+        chip.network.layers[-1].outputs,
+    )
+
+
+@dataclass(frozen=True)
+class _PassEvents:
+    """First and last group of a pass."""
+
+    engine: Engine
+    piece: Pass
+    begin: int
+    last_issue: int
+    last_enter: int
+
+    @property
+    def last_row(self) -> int:
+        """From the entrance of the last group to that of its last row."""
+        return self.piece.group_rows[-1] - 1
+
+
+def timing(chip: ChipSpec) -> Timing:
+    """Events of a whole chip."""
+    graph = EventGraph()
+    first, output_slots = chip.network.layers[0], chip.output_slots
+    frame = graph.event()
+    graph.after(frame, frame, first.inputs, 1)
+    passes = _add_engines(graph, chip, frame)
+    graph.after(frame, passes[0].last_issue, passes[0].piece.tiles, chip.edge(0).slots)
+    _add_edges(graph, chip, passes)
+    top, output = passes[len(passes) - 1], graph.event()
+    ready = top.last_row + top.engine.rate_stage + QUEUE_LATENCY
+    graph.after(output, top.last_enter, ready)
+    graph.after(output, output, top.piece.spec.outputs, 1)
+    graph.after(top.begin, output, 1, output_slots)
+    return Timing(graph, frame, output)
+
+
+def _add_engines(graph: EventGraph, chip: ChipSpec, frame: int) -> dict[int, _PassEvents]:
+    """Add the passes of all engines; each engine's first waits for the input frame."""
+    passes: dict[int, _PassEvents] = {}
+    for engine in chip.engines:
+        groups = [(piece.tiles, rows) for piece in engine.passes for rows in piece.group_rows]
+        events = add_groups(graph, groups, engine.synapse_stages, engine.queue_depth)
+        passes |= _split(engine, events)
+        graph.after(events.issue[0], frame, chip.network.layers[0].inputs)
+    return passes
+
+
+def _split(engine: Engine, events: GroupEvents) -> dict[int, _PassEvents]:
+    found, begin = {}, 0
+    for piece in engine.passes:
+        last = begin + piece.groups - 1
+        found[piece.layer] = _PassEvents(
+            engine, piece, events.issue[begin], events.issue[last], events.enter[last]
+        )
+        begin = last + 1
+    return found
+
+
+def _add_edges(graph: EventGraph, chip: ChipSpec, passes: dict[int, _PassEvents]) -> None:
+    """Make a pass wait for its frames of the step before, and for room for its own."""
+    for edge in chip.edges:
+        if edge.source is None:
+            continue
+        source, sink = passes[edge.source], passes[edge.sink]
+        stage = source.engine.commit_stage(edge)
+        graph.after(sink.begin, source.last_enter, source.last_row + stage + 1, 1)
+        if not edge.recurrent:
+            graph.after(source.begin, sink.last_issue, sink.piece.tiles, edge.slots - 1)
+
+
+def fold_of(outputs: int, columns: int, pe: int, simd: int) -> int:
+    """Cycles that `outputs` rows of `columns` take on `pe` x `simd` lanes."""
+    return -(-outputs // pe) * -(-columns // simd)
+
+
+def bound_of(folds: Sequence[int], neurons: int) -> int:
+    """Cycles per step below which an engine with these folds and neurons cannot get."""
+    return max(sum(folds), neurons, STATE_LOOP)
