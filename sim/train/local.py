@@ -1,0 +1,116 @@
+"""Local learning: the rules of `vle.sim.gradients.local`, followed while the network runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from vle.sim import losses
+from vle.sim.dynamics import LayerParameters, Settings, reset, step
+from vle.sim.gradients import local
+from vle.sim.train.exact import Episode
+from vle.sim.train.variables import Variables, project, to_parameters
+
+Array = Any
+
+
+class Rule(NamedTuple):
+    """How a network learns locally: its settings, its rule, the neurons that share a trace."""
+
+    name: str
+    settings: Settings
+    groups: tuple[local.Groups, ...]
+    tau_steps_max: float
+    per_step: bool
+    learn_tau: bool
+
+
+def rule(
+    name: str,
+    settings: Settings,
+    parameters: Any,
+    *,
+    tau_steps_max: float,
+    per_step: bool,
+    learn_tau: bool,
+) -> Rule:
+    """Return the rule; neurons of equal time constants share a trace unless the constants learn."""
+    groups = tuple(local.group(p, each=learn_tau) for p in parameters)
+    settings = replace(settings, prospective_errors=name != "instantaneous")
+    return Rule(name, settings, groups, tau_steps_max, per_step, learn_tau)
+
+
+def learn(
+    variables: Variables,
+    moments: Any,
+    episode: Episode,
+    rule: Rule,
+    optimizer: optax.GradientTransformationExtraArgs,
+) -> tuple[Variables, Any, Array]:
+    """Run a batch from reset and learn from it, once per time step or once at its end.
+
+    The target of output frame t is heard in step t + 1, when the error of that frame is computed.
+
+    Returns
+    -------
+    The new variables and optimizer state, and the mean cost per step.
+    """
+    batch = episode.x.shape[1:-1]
+    dt = rule.settings.dt
+    parameters = to_parameters(variables, dt)
+    states = reset(parameters, batch, held=None if episode.start is None else True)
+    traces = tuple(
+        local.reset_trace(p, g, batch) for p, g in zip(parameters, rule.groups, strict=True)
+    )
+    last = jnp.full_like(episode.target[0], jnp.nan)
+    zero = jax.tree.map(jnp.zeros_like, variables)
+
+    def frame(carry: Any, now: Any) -> tuple[Any, Array]:
+        variables, moments, total, states, traces, target = carry
+        x, following, start = now
+        cost = jnp.sum(losses.cost(rule.settings.loss, states[-1].r, target))
+        flag = None if start is None else jnp.broadcast_to(start, batch)
+        parameters = to_parameters(variables, dt)
+        states, signals = step(parameters, states, x, target, rule.settings, start=flag)
+        gradient, traces = _gradient(parameters, signals, traces, rule, batch[0])
+        if rule.per_step:
+            update, moments = optimizer.update(gradient, moments, variables)
+            variables = project(optax.apply_updates(variables, update), dt, rule.tau_steps_max)
+        else:
+            total = jax.tree.map(jnp.add, total, gradient)
+        return (variables, moments, total, states, traces, following), cost
+
+    carry = (variables, moments, zero, states, traces, last)
+    carry, costs = jax.lax.scan(frame, carry, (episode.x, episode.target, episode.start))
+    variables, moments, total, *_ = carry
+    if not rule.per_step:
+        update, moments = optimizer.update(total, moments, variables)
+        variables = project(optax.apply_updates(variables, update), dt, rule.tau_steps_max)
+    present = ~jnp.any(jnp.isnan(episode.target[:-1]), axis=-1)
+    return variables, moments, jnp.sum(costs) / jnp.sum(present)
+
+
+def _gradient(
+    parameters: Any, signals: Any, traces: Any, rule: Rule, batch: int
+) -> tuple[Variables, Any]:
+    """Return a step's gradient per variable, averaged over the batch, and the traces."""
+    gradients, advanced = [], []
+    for p, s, trace, groups in zip(parameters, signals, traces, rule.groups, strict=True):
+        if rule.name == "filtered":
+            g, after = local.filtered(p, s, trace, groups, rule.settings.dt)
+        else:
+            g, after = local.prospective(p, s), trace
+        gradients.append(_of_logarithms(g, p, batch))
+        advanced.append(after)
+    return tuple(gradients), tuple(advanced)
+
+
+def _of_logarithms(g: LayerParameters, p: LayerParameters, batch: int) -> LayerParameters:
+    """Return `dC/d log tau = tau dC/d tau` in the place of `dC/d tau`, all divided by the batch."""
+    g = g._replace(tau_m=g.tau_m * p.tau_m, tau_r=g.tau_r * p.tau_r)
+    averaged: LayerParameters = jax.tree.map(lambda a: a / batch, g)
+    return averaged
