@@ -11,7 +11,8 @@ BIN    := $(VENV)/bin
 MODEL  ?=
 DATA   ?=
 LABELS ?=
-export OMP_NUM_THREADS ?= 1        # more threads make small matrices slower
+# More threads make small matrices slower.
+export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export VLE_CACHE ?= $(CURDIR)/build/cache
 export CCACHE_DIR ?= $(CURDIR)/build/cache/ccache

@@ -1,0 +1,59 @@
+"""What leaves the chip: frames, taken with random back-pressure, and every neuron's words."""
+
+from __future__ import annotations
+
+import random
+
+import cocotb
+import numpy as np
+from cocotb.triggers import RisingEdge
+from cocotbext.axi import AxiStreamBus, AxiStreamSink
+from driver import pauses
+
+TRACE = np.dtype([(name, np.int32) for name in ("layer", "neuron", "u", "r")])
+
+
+class FrameMonitor:
+    """Takes frames of signed words from `m_axis`."""
+
+    def __init__(self, dut, stalls: float, rng: random.Random) -> None:
+        bus = AxiStreamBus.from_prefix(dut, "m_axis")
+        self.sink = AxiStreamSink(bus, dut.clk, dut.rst, byte_lanes=1)
+        self.width = len(dut.m_axis_tdata)
+        if stalls:
+            self.sink.set_pause_generator(pauses(stalls, rng))
+
+    async def receive(self) -> tuple[np.ndarray, bool]:
+        """Wait for a frame: its words, and whether all of them said that it began a sequence."""
+        frame = await self.sink.recv()
+        raw = np.array(frame.tdata, dtype=np.int64)
+        users = set(np.atleast_1d(frame.tuser).tolist())
+        assert len(users) == 1, "the start flag must be the same on every word"
+        return raw - ((raw >> (self.width - 1)) << self.width), users == {1}
+
+
+class StateMonitor:
+    """Records each neuron's new `u` and `r` as the trace ports show them."""
+
+    def __init__(self, dut, engines: int) -> None:
+        self.rows: list[tuple[int, int, int, int]] = []
+        for engine in range(engines):
+            cocotb.start_soon(self._watch(dut, engine))
+
+    async def _watch(self, dut, engine: int) -> None:
+        port = {
+            name: getattr(dut, f"trace_{engine}_{name}")
+            for name in ("valid", "layer", "neuron", "u", "r")
+        }
+        edge = RisingEdge(dut.clk)
+        while True:
+            await edge
+            if port["valid"].value == 1 and dut.rst.value == 0:
+                words = (port[name].value.to_signed() for name in ("u", "r"))
+                where = (port[name].value.to_unsigned() for name in ("layer", "neuron"))
+                self.rows.append((*where, *words))
+
+    def take(self) -> np.ndarray:
+        """Rows since the last call."""
+        rows, self.rows[:] = np.array(self.rows, dtype=TRACE), []
+        return rows

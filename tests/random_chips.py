@@ -1,0 +1,145 @@
+"""Chips drawn at random: structures, formats, parameters and foldings from one seeded generator."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+
+from vle.compiler.activation import ActivationSpec, PiecewiseLinear, Table
+from vle.compiler.fixed import Fixed
+from vle.compiler.folding import ChipSpec, EngineSpec, Folding
+from vle.compiler.layer import LayerSpec
+from vle.compiler.network import NetworkSpec
+
+Generator = np.random.Generator
+
+
+def piecewise(rng: Generator, u_width: int, rate_width: int) -> PiecewiseLinear:
+    """Relu-like, leaky, hard and straight ones alike."""
+    shift = max(0, u_width - rate_width + 14)
+    high = (1 << (rate_width - 1)) - 1
+    ends = [(-high - 1, high), (0, high), tuple(sorted(rng.integers(-high - 1, high + 1, 2)))]
+    low, top = ends[rng.integers(3)]
+    slopes = rng.integers(-(1 << 17), 1 << 17, 2)
+    slopes[rng.integers(2)] = 1 << 14
+    return PiecewiseLinear(
+        *(int(slope) for slope in slopes),
+        shift=shift,
+        offset=int(rng.integers(-high // 2, high // 2 + 1)) if rng.integers(2) else 0,
+        low=int(low),
+        high=int(top),
+        counts_low=bool(low == -high - 1),
+        counts_high=bool(top == high),
+    )
+
+
+def table(rng: Generator, u_width: int, rate_width: int, index_width: int) -> Table:
+    """Any entries that fit, not only those of a function anybody uses."""
+    entries = 1 << index_width
+    low, high = -(1 << (rate_width - 1)), (1 << (rate_width - 1)) - 1
+    nodes = rng.integers(low, high + 1, entries + 1)
+    return Table(
+        shift=max(1, u_width - index_width - int(rng.integers(3))),
+        value=tuple(map(int, nodes[:-1])),
+        delta=tuple(map(int, np.diff(nodes))),
+        rate_width=rate_width,
+        tail_shift=int(rng.integers(u_width - 1)) if rng.integers(2) else None,
+    )
+
+
+def layer(
+    rng: Generator,
+    name: str,
+    inputs: int,
+    outputs: int,
+    *,
+    x_format: Fixed,
+    recurrent: bool = False,
+    rate_width: int = 16,
+    u_width: int = 24,
+    weight_width: int = 8,
+    scale_width: int = 16,
+    constant_width: int = 18,
+    activation: ActivationSpec | None = None,
+) -> LayerSpec:
+    """A layer whose currents fill the format of the potential, and sometimes pass its ends."""
+    columns = inputs + (outputs if recurrent else 0)
+    half = 1 << (weight_width - 1)
+    weight = rng.integers(-half, half, (outputs, columns))
+    acc = np.sqrt(columns) * half * 2.0 ** (x_format.width - 1) / 3
+    drive = 2.0 ** (u_width - 1) * rng.uniform(0.1, 1.0)
+    scale_shift = int(np.clip(np.log2(acc * 2.0 ** (scale_width - 1) / drive), 0, 62))
+    if activation is None:
+        kinds = [piecewise(rng, u_width, rate_width), table(rng, u_width, rate_width, 5)]
+        activation = kinds[rng.integers(2)]
+    alpha = rng.integers(0, (1 << (constant_width - 1)) + 1, outputs)
+    alpha[rng.integers(outputs)] = 1 << (constant_width - 1)  # exactly 1
+    return LayerSpec(
+        name=name,
+        weight=weight,
+        scale=rng.integers(0, 1 << scale_width, outputs),
+        bias=rng.integers(-(1 << (u_width - 3)), 1 << (u_width - 3), outputs),
+        alpha=alpha,
+        rho=rng.integers(0, 1 << constant_width, outputs),
+        scale_shift=scale_shift,
+        alpha_shift=constant_width - 1,
+        rho_shift=constant_width - 3,
+        activation=activation,
+        recurrent=recurrent,
+        weight_width=weight_width,
+        scale_width=scale_width,
+        constant_width=constant_width,
+        x_format=x_format,
+        u_format=Fixed(8, u_width - 8),
+        rate_format=Fixed(2, rate_width - 2),
+    )
+
+
+def network(
+    rng: Generator, sizes: list[int], *, recurrent: tuple[int, ...] = (), **widths: int
+) -> NetworkSpec:
+    """Layers of the given sizes, the first of which is the number of inputs."""
+    layers: list[LayerSpec] = []
+    for index, (inputs, outputs) in enumerate(pairwise(sizes)):
+        x_format = layers[-1].rate_format if layers else Fixed(2, widths.get("rate_width", 16) - 2)
+        layers.append(
+            layer(
+                rng,
+                f"layer{index}",
+                inputs,
+                outputs,
+                x_format=x_format,
+                recurrent=index in recurrent,
+                **widths,
+            )
+        )
+    return NetworkSpec(tuple(layers))
+
+
+def folding(rng: Generator, layers: int, *, most: int = 6) -> Folding:
+    """Layers dealt out to engines in any order, each with up to `most` rows and columns."""
+    owner = rng.integers(0, rng.integers(1, layers + 1), layers)
+    groups = [np.flatnonzero(owner == engine) for engine in np.unique(owner)]
+    return Folding(
+        tuple(
+            EngineSpec(
+                pe=int(rng.integers(1, most + 1)),
+                simd=int(rng.integers(1, most + 1)),
+                layers=tuple(map(int, rng.permutation(group))),
+            )
+            for group in groups
+        )
+    )
+
+
+def chip(rng: Generator, sizes: list[int], *, most: int = 6, **options) -> ChipSpec:
+    """A random network of the given sizes on random engines."""
+    return ChipSpec(network(rng, sizes, **options), folding(rng, len(sizes) - 1, most=most))
+
+
+def frames(rng: Generator, spec: NetworkSpec, steps: int) -> np.ndarray:
+    """Raw input frames, shape `(steps, inputs)`; the ends of the format are among them."""
+    x_format = spec.layers[0].x_format
+    raw = rng.integers(x_format.low, x_format.high + 1, (steps, spec.layers[0].inputs))
+    return np.where(rng.random(raw.shape) < 0.05, x_format.low, raw)
