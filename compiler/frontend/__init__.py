@@ -1,0 +1,79 @@
+"""Front ends: a file that a user brings becomes a network, or is refused by name.
+
+The passes, each in a file of its own: `source` (file to ONNX model), `chain` (graph to one chain of
+operations), `reading` (operations to steps, by the operators registered in `linear`,
+`activations`, `shapes`, `recurrent`, `outputs`), `layers` (steps to layers).
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vle.errors import CompileError
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+    from vle.sim import Network
+
+__all__ = ["Imported", "import_model", "read_model"]
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A network that came from a file.
+
+    Parameters
+    ----------
+    network
+        What the chip is to compute; `aligned` where the model knows no delay between its layers.
+    notes
+        What the user should know, such as a softmax that is left to the host.
+    """
+
+    network: Network
+    notes: tuple[str, ...] = ()
+
+
+def read_model(path: str | os.PathLike[str]) -> Network:
+    """Read a model as a network; see `import_model`."""
+    return import_model(path).network
+
+
+def import_model(path: str | os.PathLike[str]) -> Imported:
+    """Read a model: a network that vle wrote, or a chain of dense and Elman layers as ONNX.
+
+    Raises
+    ------
+    CompileError
+        Naming file, node and rule, if the file is not a model or the model cannot be mapped.
+    """
+    from vle.compiler.frontend.source import read_source  # noqa: PLC0415 - imports onnx
+    from vle.sim.onnx_format import FormatError, from_model, is_ours  # noqa: PLC0415
+
+    try:
+        model = read_source(Path(path))
+        if is_ours(model):
+            return Imported(from_model(model))
+        return _import_foreign(model)
+    except CompileError as error:
+        raise CompileError(error.message, file=str(path), node=error.node) from error
+    except FormatError as error:
+        raise CompileError(error.message, file=str(path), node=error.node) from error
+
+
+def _import_foreign(model: ModelProto) -> Imported:
+    """Map a model of another producer to layers without memory, in steps of 1."""
+    from vle.compiler.frontend.chain import build_chain  # noqa: PLC0415
+    from vle.compiler.frontend.layers import build_layers  # noqa: PLC0415
+    from vle.compiler.frontend.reading import read_steps  # noqa: PLC0415
+    from vle.sim import Network  # noqa: PLC0415
+
+    script = read_steps(model, build_chain(model))
+    layers, notes = build_layers(script.steps, script.inputs)
+    if not layers:
+        raise CompileError("model must have at least one layer, not none")
+    return Imported(Network(layers, 1.0, aligned=True), script.notes + notes)
