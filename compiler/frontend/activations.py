@@ -15,34 +15,38 @@ Sizes = tuple[Size, ...]
 LARGEST = float(np.finfo(np.float32).max)  # stands for "no limit" in old opsets
 
 
-def _nonlinear(operation: Operation, frame: Frame, activation: Activation) -> Reading:
+def _nonlinear(operation: Operation, frame: Frame, name: str, **constants: float) -> Reading:
+    try:
+        activation = Activation(name, **constants)
+    except ValueError as error:
+        raise operation.refuse(str(error)) from error
     return Reading(frame, (Nonlinear(operation.node, activation),))
 
 
 @operator("Relu", "activation `relu`")
 def _relu(operation: Operation, frame: Frame, sizes: Sizes) -> Reading:
-    return _nonlinear(operation, frame, Activation("relu"))
+    return _nonlinear(operation, frame, "relu")
 
 
 @operator("Tanh", "activation `tanh`")
 def _tanh(operation: Operation, frame: Frame, sizes: Sizes) -> Reading:
-    return _nonlinear(operation, frame, Activation("tanh"))
+    return _nonlinear(operation, frame, "tanh")
 
 
 @operator("Sigmoid", "activation `sigmoid`")
 def _sigmoid(operation: Operation, frame: Frame, sizes: Sizes) -> Reading:
-    return _nonlinear(operation, frame, Activation("sigmoid"))
+    return _nonlinear(operation, frame, "sigmoid")
 
 
 @operator("Softplus", "activation `softplus`")
 def _softplus(operation: Operation, frame: Frame, sizes: Sizes) -> Reading:
-    return _nonlinear(operation, frame, Activation("softplus"))
+    return _nonlinear(operation, frame, "softplus")
 
 
 @operator("LeakyRelu", "activation `leaky_relu`", "any alpha")
 def _leaky_relu(operation: Operation, frame: Frame, sizes: Sizes) -> Reading:
     alpha = operation.attributes.get("alpha", 0.01)
-    return _nonlinear(operation, frame, Activation("leaky_relu", alpha=alpha))
+    return _nonlinear(operation, frame, "leaky_relu", alpha=alpha)
 
 
 @operator("PRelu", "activation `leaky_relu`", "constant slope, the same for all features")
@@ -50,16 +54,14 @@ def _prelu(operation: Operation, frame: Frame, sizes: Sizes) -> Reading:
     slope = operation.constant(1)
     if operation.data_index != 0 or slope is None or not slope.size or np.ptp(slope) != 0:
         raise operation.refuse("slope must be constant and the same for all features")
-    if not np.isfinite(slope.flat[0]):
-        raise operation.refuse(f"slope must be finite, not {slope.flat[0]}")
-    return _nonlinear(operation, frame, Activation("leaky_relu", alpha=float(slope.flat[0])))
+    return _nonlinear(operation, frame, "leaky_relu", alpha=float(slope.flat[0]))
 
 
 @operator("HardSigmoid", "activation `hard_sigmoid`", "any alpha, beta")
 def _hard_sigmoid(operation: Operation, frame: Frame, sizes: Sizes) -> Reading:
     attributes = operation.attributes
     alpha, beta = attributes.get("alpha", 0.2), attributes.get("beta", 0.5)
-    return _nonlinear(operation, frame, Activation("hard_sigmoid", alpha=alpha, beta=beta))
+    return _nonlinear(operation, frame, "hard_sigmoid", alpha=alpha, beta=beta)
 
 
 @operator(

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import ModelProto, NodeProto, ValueInfoProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, ValueInfoProto, defs, helper, numpy_helper
 
 from vle.compiler.frontend import fold
 from vle.errors import CompileError
 
+OLDEST = 7  # opset; broadcasting was another before
 SHAPE_OPERATORS = ("Shape", "Size")
 REARRANGE = frozenset(("Cast", "Expand", "Gather", "Identity", "Reshape", "Slice", "Squeeze"))
 REARRANGE |= {"Tile", "Transpose", "Unsqueeze"}
@@ -151,6 +152,9 @@ class _Graph:
         self.opset = max(
             (o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), default=1
         )
+        if not OLDEST <= self.opset <= defs.onnx_opset_version():
+            rule = f"opset must be {OLDEST} to {defs.onnx_opset_version()}, not {self.opset}"
+            raise CompileError(rule)
         self._classify()
 
     def _classify(self) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
-import onnx.shape_inference
 from onnx import ModelProto, checker
+from onnx.shape_inference import infer_shapes
 
 from vle.compiler.frontend import (  # noqa: F401 - they register their operators
     activations,
@@ -20,6 +22,8 @@ from vle.compiler.frontend.registry import find
 from vle.compiler.frontend.source import one_line
 from vle.compiler.frontend.steps import Elementwise, Matrix, Recurrence, Step, verify
 from vle.errors import CompileError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,9 @@ def read_steps(model: ModelProto, chain: Chain) -> Script:
         If an operator cannot be mapped, is used in a way that cannot be, or the model is not valid.
     """
     found = [find(operation) for operation in chain.operations]  # before anything else is judged
-    sizes = _sizes(model)
     frame = input_frame(chain.input.type)
+    _check(lambda: checker.check_model(model))
+    sizes = _sizes(_check(lambda: infer_shapes(model, data_prop=True)))
     steps: list[Step] = []
     notes = [*chain.notes]
     for operation, operator in zip(chain.operations, found, strict=True):
@@ -53,22 +58,23 @@ def read_steps(model: ModelProto, chain: Chain) -> Script:
         notes += [reading.note] if reading.note else []
     inputs = _inputs(steps, frame, chain)
     verify(steps, inputs)
+    _check(lambda: infer_shapes(model, check_type=True, strict_mode=True))
     return Script(inputs, tuple(steps), tuple(notes))
 
 
-def _sizes(model: ModelProto) -> dict[str, tuple[Size, ...]]:
-    """Sizes of all values, by ONNX's own checker and shape inference."""
+def _check(judge: Callable[[], T]) -> T:
+    """Ask ONNX itself; where we can say what is wrong, we have said it before."""
     try:
-        checker.check_model(model)
-        inferred = onnx.shape_inference.infer_shapes(
-            model, check_type=True, strict_mode=True, data_prop=True
-        )
-    except Exception as error:  # both raise what their C++ raises
+        return judge()
+    except Exception as error:  # whatever its C++ raises
         raise CompileError(f"model must be valid ONNX: {one_line(error)}") from error
-    graph = inferred.graph
+
+
+def _sizes(model: ModelProto) -> dict[str, tuple[Size, ...]]:
+    """Collect the sizes of all values that shape inference found."""
     return {
         value.name: sizes_of(value.type)
-        for value in (*graph.value_info, *graph.output)
+        for value in (*model.graph.value_info, *model.graph.output)
         if value.type.tensor_type.HasField("shape")
     }
 

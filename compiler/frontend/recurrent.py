@@ -97,7 +97,10 @@ def _activation(operation: Operation) -> Activation:
         given = operation.attributes.get(f"activation_{what}")
         if given and name in takes:
             constants[what] = float(given[0])
-    return Activation(name, **constants)
+    try:
+        return Activation(name, **constants)
+    except ValueError as error:
+        raise operation.refuse(str(error)) from error
 
 
 _BY_TITLE = {name.title(): ours for name, ours in ACTIVATIONS.items()}  # any case, as in ONNX
