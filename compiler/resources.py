@@ -1,0 +1,134 @@
+"""What a circuit needs: multipliers, memory and, roughly, logic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vle.compiler.activation import Table
+from vle.compiler.boards import Board
+from vle.compiler.folding import ChipSpec
+from vle.compiler.geometry import Engine
+from vle.compiler.registers import tables
+
+LOGIC_MEMORY_BITS = 1024  # a memory up to this size is made of logic, not of a block
+LUTS_TOP, LUTS_ENGINE, LUTS_LANE = 1200, 700, 40  # rough, for the warning that logic may not do
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Totals of a chip.
+
+    Parameters
+    ----------
+    synapse_multipliers, neuron_multipliers
+        Multiplications per clock in the lanes and in the neuron pipelines.
+    memory_bits
+        Of all memories, padding included.
+    memories
+        `(kind, engine or edge, bits of a word, depth, banks)` of each.
+    """
+
+    synapse_multipliers: int
+    neuron_multipliers: int
+    memories: tuple[tuple[str, int, int, int, int], ...]
+
+    @property
+    def multipliers(self) -> int:
+        """All multiplications per clock."""
+        return self.synapse_multipliers + self.neuron_multipliers
+
+    @property
+    def memory_bits(self) -> int:
+        """Bits of all memories."""
+        return sum(width * depth * banks for _, _, width, depth, banks in self.memories)
+
+
+def resources(chip: ChipSpec) -> Resources:
+    """Count what a chip needs, whatever it is built on."""
+    memories = [m for engine in chip.engines for m in _engine_memories(engine)]
+    for place, edge in enumerate(chip.edges):
+        memories.append(("frames", place, edge.format.width, edge.tiles * edge.slots, edge.simd))
+    return Resources(
+        sum(engine.lanes for engine in chip.engines),
+        sum(len(_products(engine)) for engine in chip.engines),
+        tuple(memories),
+    )
+
+
+def _engine_memories(engine: Engine) -> list[tuple[str, int, int, int, int]]:
+    index, neurons = engine.index, engine.neurons
+    found = [("weights", index, engine.weight_width, engine.fold, engine.lanes)]
+    for name, width in (
+        ("scale", engine.scale_width),
+        ("bias", engine.u_width),
+        ("alpha", engine.constant_width),
+        ("rho", engine.constant_width),
+        ("u", engine.u_width),
+    ):
+        found.append((name, index, width, neurons, 1))
+    for table in tables(engine):
+        found.append(("table", index, 2 * table.rate_width + 1, len(table.value), 1))
+    return found
+
+
+def _products(engine: Engine) -> list[tuple[int, int]]:
+    """Widths of the two factors of each multiplication in the neuron pipeline."""
+    d = engine.u_width + 1
+    found = [(engine.acc_width, engine.scale_width + 1)]
+    found += [(d, engine.constant_width + 1)] * 2  # rho and alpha; they are unsigned
+    circuits = [spec.activation for spec in engine.layers]
+    spans = [c.shift + 1 for c in circuits if isinstance(c, Table)]
+    if spans:
+        found.append((engine.rate_width + 1, max(spans)))
+    if len(spans) < len(circuits):
+        found.append((engine.u_width, 18))
+    return found
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a chip fills a board; needed and offered."""
+
+    multipliers: tuple[int, int]
+    blocks: tuple[int, int]
+    luts: tuple[int, int]
+
+    @property
+    def fits(self) -> bool:
+        """Whether all is within what the board offers."""
+        return all(need <= have for need, have in (self.multipliers, self.blocks, self.luts))
+
+
+def fit(chip: ChipSpec, board: Board) -> Fit:
+    """Estimate what the chip takes of a board."""
+    need = resources(chip)
+    hard, logic = neuron_cost(chip, board)
+    lanes = sum(
+        engine.lanes * _tiles(engine.weight_width, engine.operand_width, board)
+        for engine in chip.engines
+    )
+    blocks = sum(blocks_of(w, depth, banks, board) for _, _, w, depth, banks in need.memories)
+    luts = LUTS_TOP + LUTS_ENGINE * len(chip.engines) + logic
+    luts += LUTS_LANE * need.synapse_multipliers
+    return Fit((lanes + hard, board.multipliers), (blocks, board.blocks), (luts, board.luts))
+
+
+def neuron_cost(chip: ChipSpec, board: Board) -> tuple[int, int]:
+    """Hard multipliers and look-up tables of all neuron pipelines' products."""
+    products = [p for engine in chip.engines for p in _products(engine)]
+    if board.logic_neurons:
+        return 0, sum(a * b for a, b in products)
+    return sum(_tiles(a, b, board) for a, b in products), 0
+
+
+def _tiles(a: int, b: int, board: Board) -> int:
+    """Hard multipliers that a product of signed `a` by `b` bits takes."""
+    unit = board.multiplier_width - 1
+    return -(-(a - 1) // unit) * -(-(b - 1) // unit)
+
+
+def blocks_of(width: int, depth: int, banks: int, board: Board) -> int:
+    """Memory blocks of `banks` memories that are addressed together."""
+    if width * depth <= LOGIC_MEMORY_BITS:
+        return 0
+    return banks * -(-width * depth // board.block_bits)
