@@ -120,9 +120,9 @@ class _Rule:
         *,
         each: bool,
     ) -> None:
-        self.dt, self.filtered = dt, rule == "filtered"
+        self.dt = dt
         self.traces: list[local.Trace] | None = None
-        if self.filtered:
+        if rule in local.FILTERED:
             self.groups = [local.group(p, each=each) for p in parameters]
             pairs = zip(parameters, self.groups, strict=True)
             self.traces = [local.reset_trace(p, groups, batch) for p, groups in pairs]

@@ -6,7 +6,8 @@ the form of the parameters. The rules differ in what they multiply:
 * ``instantaneous`` - ``inst_e x^T``, and ``e = inst_e`` on the way down: no look ahead at all;
 * ``prospective`` - ``e x^T``, generalized latent equilibrium (GLE);
 * ``filtered`` - ``inst_e xbar^T``, with ``xbar = (1 + tau_r d/dt)/(1 + tau_m d/dt) x``: exact
-  within the layer, for its own ``inst_e``.
+  within the layer, for its own ``inst_e``; ``e`` on the way down;
+* ``direct`` - ``inst_e xbar^T`` likewise, and ``e = inst_e`` on the way down.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from array_api_compat import array_namespace
 from vle.sim.dynamics import LayerParameters, Settings, Signals, reset, step
 
 Array = Any
-RULES = ("instantaneous", "prospective", "filtered")
+RULES = ("instantaneous", "prospective", "filtered", "direct")
+FILTERED = ("filtered", "direct")  # the input
+PROSPECTIVE = ("prospective", "filtered")  # the errors on the way down
 
 
 class Trace(NamedTuple):
@@ -180,7 +183,7 @@ def local_gradient(
     y
         Targets, one per step, as `vle.sim.losses.cost` takes them.
     rule
-        ``instantaneous``, ``prospective`` or ``filtered``.
+        One of `RULES`.
 
     Returns
     -------
@@ -193,8 +196,7 @@ def local_gradient(
     """
     if rule not in RULES:
         raise ValueError(f"rule must be one of {', '.join(RULES)}, not {rule!r}")
-    if rule == "instantaneous":
-        settings = replace(settings, prospective_errors=False)
+    settings = replace(settings, prospective_errors=rule in PROSPECTIVE)
     states = reset(parameters, x.shape[1:-1])
     groups = [group(p) for p in parameters]
     traces = [reset_trace(p, g, x.shape[1:-1]) for p, g in zip(parameters, groups, strict=True)]
@@ -203,7 +205,7 @@ def local_gradient(
         states, signals = step(parameters, states, x[t, ...], y[t, ...], settings)
         gradients = []
         for index, (p, s) in enumerate(zip(parameters, signals, strict=True)):
-            if rule == "filtered":
+            if rule in FILTERED:
                 g, traces[index] = filtered(p, s, traces[index], groups[index], settings.dt)
             else:
                 g = prospective(p, s)

@@ -118,11 +118,12 @@ def test_filtered_input_is_exact_in_a_single_layer(seed, shared):
         assert agreement(local[0], exact(network, x, y)[0], names).cosine > 0.9999
 
 
+@pytest.mark.parametrize("rule", ["filtered", "direct"])
 @pytest.mark.parametrize("seed", range(3))
-def test_filtered_input_is_exact_in_the_top_layer(seed):
+def test_filtered_input_is_exact_in_the_top_layer(seed, rule):
     network = random_network(seed, recurrent=(0, 1), loss="cross_entropy")
     x, y = random_data(network, seed, steps=50)
-    local = local_gradient(network.parameters, network.settings, x, y, "filtered")
+    local = local_gradient(network.parameters, network.settings, x, y, rule)
     assert relative(local[-1:], exact(network, x, y)[-1:]) < 1e-9
 
 

@@ -9,6 +9,7 @@ from random_networks import DT, random_data, random_network
 
 from vle.sim import Layer, Network
 from vle.sim.gradients import local_gradient
+from vle.sim.network import PLASTICITIES
 
 RATE = 0.05
 
@@ -46,7 +47,7 @@ def backpropagation(network, x, y):
     return weights, biases
 
 
-@pytest.mark.parametrize("plasticity", ["prospective", "filtered"])
+@pytest.mark.parametrize("plasticity", PLASTICITIES)
 @pytest.mark.parametrize("loss", ["squared_error", "cross_entropy"])
 @pytest.mark.parametrize("batch", [(), (5,)])
 def test_holding_frames_is_backpropagation(plasticity, loss, batch):
@@ -77,7 +78,7 @@ def test_frames_are_held_only_where_all_layers_are_instantaneous():
     assert slow == expected
 
 
-@pytest.mark.parametrize("plasticity", ["prospective", "filtered"])
+@pytest.mark.parametrize("plasticity", PLASTICITIES)
 def test_small_rates_follow_the_local_gradient(plasticity):
     network = random_network(3, plasticity=plasticity, backward=True)
     x, y = random_data(network, 3)
@@ -96,7 +97,7 @@ def test_small_rates_follow_the_local_gradient(plasticity):
             np.testing.assert_allclose(change, expected, atol=2e-5)
 
 
-@pytest.mark.parametrize("plasticity", ["prospective", "filtered"])
+@pytest.mark.parametrize("plasticity", PLASTICITIES)
 def test_a_student_learns_a_teacher_on_a_stream(plasticity):
     rng = np.random.default_rng(0)
 

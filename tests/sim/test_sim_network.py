@@ -9,6 +9,7 @@ import pytest
 from random_networks import DT, random_data, random_network
 
 from vle.sim import Activation, Layer, Network, dynamics
+from vle.sim.network import PLASTICITIES
 
 
 def test_shapes_and_sizes():
@@ -32,7 +33,7 @@ def test_running_starts_from_reset_and_continues_on_request():
     np.testing.assert_array_equal(np.concatenate(parts), whole)
 
 
-@pytest.mark.parametrize("plasticity", ["prospective", "filtered"])
+@pytest.mark.parametrize("plasticity", PLASTICITIES)
 def test_learning_continues_on_request(plasticity):
     whole = random_network(2, plasticity=plasticity, gamma=0.02)
     parts = random_network(2, plasticity=plasticity, gamma=0.02)
@@ -165,7 +166,7 @@ def test_bad_layers(changes, message):
         ({"dt": 0.0}, "dt must be positive"),
         ({"dt": float("nan")}, "dt must be finite"),
         ({"loss": "hinge"}, "loss must be one of squared_error, cross_entropy, not 'hinge'"),
-        ({"plasticity": "hebb"}, "plasticity must be one of prospective, filtered, not 'hebb'"),
+        ({"plasticity": "hebb"}, "plasticity must be one of prospective, filtered, direct, not 'hebb'"),
     ],
 )
 def test_bad_networks(changes, message):
