@@ -215,7 +215,7 @@ class Edge:
     slots
         Frames held.
     reader_tiles
-        Words of a row of the sink, those of other edges included.
+        Words of a row that the sink has read when it comes to the end of this frame.
     """
 
     source: int | None
@@ -275,8 +275,9 @@ def lay_out_edges(layers: Sequence[LayerSpec], engines: Sequence[Engine]) -> tup
             busy = below.fold + source.latency + piece.fold
         slots = 2 + -(-busy // period)
         below_index = sink - 1 if sink else None
+        tiles = -(-spec.inputs // engine.simd)
         edges.append(
-            Edge(below_index, sink, spec.x_format, spec.inputs, 0, engine.simd, slots, piece.tiles)
+            Edge(below_index, sink, spec.x_format, spec.inputs, 0, engine.simd, slots, tiles)
         )
     for sink, spec in enumerate(layers):
         if spec.recurrent:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, signed
-from amaranth.lib import data, stream, wiring
+from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal, signed
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from vle.compiler.folding import ChipSpec
-from vle.compiler.registers import COUNTERS, register_map
+from vle.compiler.geometry import Edge
+from vle.compiler.registers import COUNTERS, LAYER_FLAGS, Region, register_map
 from vle.hw.bus import BusSignature
-
-
-def word_layout(width: int):
-    """One word of a frame: `data`; `last` on its last; `start` where it begins a sequence."""
-    return data.StructLayout({"data": signed(width), "last": 1, "start": 1})
+from vle.hw.counters import Counters
+from vle.hw.decoder import BusDecoder
+from vle.hw.engine import Engine
+from vle.hw.frame_buffer import FrameBuffer
+from vle.hw.receiver import FrameReceiver, word_layout
+from vle.hw.sender import FrameSender
 
 
 class NetworkCore(wiring.Component):
@@ -69,8 +71,196 @@ class NetworkCore(wiring.Component):
             members |= _trace_members(chip)
         super().__init__(members)
 
-    def elaborate(self, platform):
-        return Module()
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        chip, cleared = self.chip, ResetInserter(self.clear)
+        limit = sum(edge.slots for edge in chip.edges) + 2
+        engines = [Engine(engine, limit) for engine in chip.engines]
+        buffers = [FrameBuffer(edge) for edge in chip.edges]
+        receiver, sender = FrameReceiver(chip.network.layers[0]), FrameSender(chip)
+        m.submodules.receiver, m.submodules.sender = cleared(receiver), cleared(sender)
+        for name, blocks in (("engine", engines), ("buffer", buffers)):
+            for k, block in enumerate(blocks):
+                m.submodules[f"{name}{k}"] = cleared(block)
+        m.submodules.counters = counters = Counters(chip)
+        m.submodules.decoder = decoder = BusDecoder(register_map(chip))
+
+        self._connect_streams(m, receiver, sender, buffers[0])
+        for edge, buffer in zip(chip.edges, buffers, strict=True):
+            self._connect_sink(m, edge, buffer, engines)
+            if edge.source is not None:
+                self._connect_source(m, edge, buffer, engines)
+        self._connect_output(m, sender, engines)
+        m.d.comb += self.idle.eq(Cat(engine.idle for engine in engines).all())
+        for engine in engines:
+            m.d.comb += [engine.step.eq(receiver.accept), engine.hold.eq(receiver.hold)]
+        self._connect_counters(m, counters, receiver, engines)
+        self._connect_memories(m, decoder, engines, buffers)
+        self._connect_flags(m, decoder, receiver, engines, buffers)
+        if self.trace:
+            self._connect_trace(m, engines)
+        return m
+
+    def _place(self, layer: int, engines: list[Engine]) -> tuple[Engine, int]:
+        """Engine of a layer, and the layer's place in it."""
+        geometry, place = self.chip.engine_of(layer)
+        return engines[geometry.index], place
+
+    def _connect_streams(
+        self, m: Module, receiver: FrameReceiver, sender: FrameSender, buffer: FrameBuffer
+    ) -> None:
+        wiring.connect(m, wiring.flipped(self.i), receiver.i)
+        wiring.connect(m, wiring.flipped(self.o), sender.o)
+        m.d.comb += [
+            receiver.halt.eq(self.halt),
+            receiver.free.eq(buffer.free),
+            buffer.reserve.eq(receiver.accept),
+            buffer.reserve_start.eq(receiver.start),
+            buffer.commit.eq(receiver.accept),
+            buffer.w_valid.eq(receiver.w_valid),
+            buffer.w_data.eq(receiver.w_data),
+            buffer.w_abort.eq(receiver.w_abort),
+        ]
+
+    def _connect_sink(
+        self, m: Module, edge: Edge, buffer: FrameBuffer, engines: list[Engine]
+    ) -> None:
+        """Connect the layer that reads the frames."""
+        engine, place = self._place(edge.sink, engines)
+        m.d.comb += buffer.release.eq(engine.release[place])
+        if edge.recurrent:
+            m.d.comb += [
+                engine.loop_ready[place].eq(buffer.ready),
+                engine.loop_zero[place].eq(buffer.zero),
+                buffer.tile.eq(engine.loop_tile),
+                getattr(engine, f"loop{place}").eq(buffer.words),
+            ]
+            return
+        m.d.comb += [
+            engine.x_ready[place].eq(buffer.ready),
+            engine.x_start[place].eq(buffer.start),
+            engine.x_zero[place].eq(buffer.zero),
+            buffer.tile.eq(engine.tile),
+            getattr(engine, f"x{place}").eq(buffer.words),
+        ]
+        if not self.chip.network.layers[edge.sink].recurrent:
+            m.d.comb += engine.loop_ready[place].eq(1)
+
+    def _connect_source(
+        self, m: Module, edge: Edge, buffer: FrameBuffer, engines: list[Engine]
+    ) -> None:
+        """Connect the layer that writes the frames."""
+        engine, place = self._place(edge.source, engines)
+        stage = engine.engine.commit_stage(edge)
+        m.d.comb += [
+            buffer.reserve.eq(engine.begin[place]),
+            buffer.reserve_start.eq(engine.start),
+            buffer.commit.eq(engine.last_at[stage] & (engine.place_at[stage] == place)),
+            buffer.w_valid.eq(engine.o_valid & (engine.o_place == place)),
+            buffer.w_data.eq(engine.o),
+        ]
+        if not edge.recurrent:
+            m.d.comb += engine.free[place].eq(buffer.free)
+
+    def _connect_output(self, m: Module, sender: FrameSender, engines: list[Engine]) -> None:
+        engine, place = self._place(len(self.chip.network.layers) - 1, engines)
+        m.d.comb += [
+            engine.free[place].eq(sender.free),
+            sender.reserve.eq(engine.begin[place]),
+            sender.w_valid.eq(engine.o_valid & (engine.o_place == place)),
+            sender.w_data.eq(engine.o),
+            sender.w_last.eq(engine.o_last),
+            sender.w_start.eq(engine.o_start),
+        ]
+
+    def _connect_counters(
+        self, m: Module, counters: Counters, receiver: FrameReceiver, engines: list[Engine]
+    ) -> None:
+        m.d.comb += [
+            counters.clear.eq(self.clear_counters),
+            counters.step.eq(receiver.accept),
+            counters.error.eq(receiver.error),
+            self.steps.eq(counters.steps),
+            self.frame_errors.eq(counters.frame_errors),
+        ]
+        for layer in range(len(self.chip.network.layers)):
+            engine, place = self._place(layer, engines)
+            here = engine.o_valid & (engine.o_place == place)
+            m.d.comb += counters.saturated[layer].eq(Mux(here, engine.saturated, 0))
+            for kind in range(len(COUNTERS)):
+                m.d.comb += self.saturation[layer][kind].eq(counters.saturation[layer][kind])
+
+    def _connect_memories(
+        self,
+        m: Module,
+        decoder: BusDecoder,
+        engines: list[Engine],
+        buffers: list[FrameBuffer],
+    ) -> None:
+        wiring.connect(m, wiring.flipped(self.bus), decoder.bus)
+        m.d.comb += decoder.open.eq(self.halt & self.idle)
+        for place, region in enumerate(decoder.registers.regions):
+            access = _access(region, engines, buffers)
+            m.d.comb += [
+                access.active.eq(decoder.open),
+                access.address.eq(decoder.address),
+                access.write.eq(decoder.write[place]),
+                access.w_data.eq(decoder.w_data),
+                decoder.r_data[place].eq(access.r_data),
+            ]
+
+    def _connect_flags(
+        self,
+        m: Module,
+        decoder: BusDecoder,
+        receiver: FrameReceiver,
+        engines: list[Engine],
+        buffers: list[FrameBuffer],
+    ) -> None:
+        m.d.comb += [
+            decoder.flags[0].eq(receiver.fresh),
+            receiver.fresh_write.eq(decoder.flags_write[0]),
+            receiver.fresh_data.eq(decoder.flags_data),
+        ]
+        ways = dict(zip([(e.source, e.sink) for e in self.chip.edges], buffers, strict=True))
+        for layer in range(len(self.chip.network.layers)):
+            engine, place = self._place(layer, engines)
+            loop, above = ways.get((layer, layer)), ways.get((layer, layer + 1))
+            waiting, zero_u, zero_loop, zero_rate, start = decoder.flags_data
+            write = decoder.flags_write[layer + 1]
+            now = [engine.waiting[place], engine.zero_u[place], Signal(), Signal(), Signal()]
+            m.d.comb += engine.state_write[place].eq(write)
+            m.d.comb += engine.state_data.eq(Cat(waiting, zero_u))
+            if loop is not None:
+                now[2] = loop.zero
+                m.d.comb += [loop.flags_write.eq(write), loop.flags_data.eq(zero_loop)]
+            if above is not None:
+                now[3:] = [above.zero, above.start]
+                data = Cat(zero_rate, start)
+                m.d.comb += [above.flags_write.eq(write), above.flags_data.eq(data)]
+            assert len(now) == len(LAYER_FLAGS)
+            m.d.comb += decoder.flags[layer + 1].eq(Cat(now))
+
+    def _connect_trace(self, m: Module, engines: list[Engine]) -> None:
+        for k, engine in enumerate(engines):
+            with m.Switch(engine.o_place):
+                for place, piece in enumerate(engine.engine.passes):
+                    with m.Case(place):
+                        m.d.comb += self.trace_layer[k].eq(piece.layer)
+            m.d.comb += [
+                self.trace_valid[k].eq(engine.o_valid & ~engine.o_held),
+                self.trace_neuron[k].eq(engine.o_row),
+                self.trace_u[k].eq(engine.o_u),
+                self.trace_r[k].eq(engine.o),
+            ]
+
+
+def _access(region: Region, engines: list[Engine], buffers: list[FrameBuffer]):
+    """Port of a region's memory."""
+    if region.kind == "frame":
+        return buffers[region.owner].access
+    names = {"table_value": f"value{region.detail}", "table_delta": f"delta{region.detail}"}
+    return getattr(engines[region.owner], f"access_{names.get(region.kind, region.kind)}")
 
 
 def _trace_members(chip: ChipSpec) -> dict[str, wiring.Member]:

@@ -1,0 +1,216 @@
+"""The two activation circuits, each for all layers of an engine that use its kind."""
+
+from __future__ import annotations
+
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed
+from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from vle.compiler import activation
+from vle.compiler.geometry import Engine
+from vle.compiler.latency import activation_stages
+from vle.compiler.registers import tables
+from vle.hw.bus import AccessSignature
+from vle.hw.numeric import Delay, below_point, choose, constant, saturate
+
+FLAT = activation.PiecewiseLinear(0, 0, 0, 0, 0, 0, False, False)
+
+
+class PiecewiseLinear(wiring.Component):
+    """`r = clamp(round(slope * prosp / 2**shift) + offset, low, high)`.
+
+    Latency 3 clocks; 1 where all slopes are powers of two. One result per clock.
+
+    Parameters
+    ----------
+    engine
+        Layers; what it answers for those with tables has no meaning.
+
+    Members
+    -------
+    place, prosp
+        Layer by its place in the order of work, and its prospective potential.
+    r, saturated
+        Rate, and whether it was clamped to the end of its format.
+    """
+
+    def __init__(self, engine: Engine):
+        self.engine = engine
+        kinds = [spec.activation for spec in engine.layers]
+        self.specs = [
+            kind if isinstance(kind, activation.PiecewiseLinear) else FLAT for kind in kinds
+        ]
+        self.stages = max(map(activation_stages, self.specs))
+        super().__init__(
+            {
+                "place": In(range(max(2, len(engine.passes)))),
+                "prosp": In(signed(engine.u_width)),
+                "r": Out(signed(engine.rate_width)),
+                "saturated": Out(1),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        place = Delay(m, self.place, "place")
+        product = self._shifted(place[0]) if self.stages == 1 else self._product(m, place[0])
+        at = place[self.stages - 1]
+        addends = [(spec.offset, spec.shift) for spec in self.specs]
+        total = product + choose(at, addends, lambda key: below_point(constant(key[0]), key[1]))
+        rate = choose(at, [spec.shift for spec in self.specs], lambda shift: total >> shift)
+        low = choose(at, [spec.low for spec in self.specs], constant)
+        high = choose(at, [spec.high for spec in self.specs], constant)
+        counts_low = choose(at, [spec.counts_low for spec in self.specs], lambda on: C(on, 1))
+        counts_high = choose(at, [spec.counts_high for spec in self.specs], lambda on: C(on, 1))
+        below, above = rate < low, rate > high
+        m.d.sync += self.r.eq(Mux(below, low, Mux(above, high, rate)))
+        m.d.sync += self.saturated.eq((below & counts_low) | (above & counts_high))
+        return m
+
+    def _shifted(self, place: Value) -> Value:
+        """Product with powers of two and 0."""
+        slopes = [(spec.negative_slope, spec.positive_slope) for spec in self.specs]
+        return choose(place, slopes, lambda pair: Mux(self.prosp < 0, *map(self._times, pair)))
+
+    def _times(self, slope: int) -> Value:
+        if slope == 0:
+            return C(0, signed(1))
+        return Cat(C(0, slope.bit_length() - 1), self.prosp).as_signed()
+
+    def _product(self, m: Module, place: Value) -> Value:
+        """Product behind two registers."""
+        negative = choose(place, [spec.negative_slope for spec in self.specs], constant)
+        positive = choose(place, [spec.positive_slope for spec in self.specs], constant)
+        slope, product = Signal(signed(18)), Signal(signed(18 + self.engine.u_width))
+        m.d.comb += slope.eq(Mux(self.prosp < 0, negative, positive))
+        m.d.sync += product.eq(slope * self.prosp)
+        return Delay(m, product, "product")[1]
+
+
+class Table(wiring.Component):
+    """`r = value[i] + round(delta[i] * f / 2**shift)`, and a tail that grows on where there is one.
+
+    Latency 5 clocks, one result per clock. The fractions of all layers are aligned to the largest
+    shift, so that they share multiplier and adder.
+
+    Parameters
+    ----------
+    engine
+        Layers; what it answers for those without a table has no meaning.
+
+    Members
+    -------
+    place, prosp
+        Layer by its place in the order of work, and its prospective potential.
+    r, saturated
+        Rate, and whether it was clamped to the end of its format.
+    access_value<k>, access_delta<k>
+        From the bus: entries of the engine's `k`-th distinct table.
+    """
+
+    stages = 5
+
+    def __init__(self, engine: Engine):
+        self.engine, self.tables = engine, tables(engine)
+        kinds = [spec.activation for spec in engine.layers]
+        self.specs = [k if isinstance(k, activation.Table) else self.tables[0] for k in kinds]
+        self.index_width = max(table.index_width for table in self.tables)
+        self.shift = max(table.shift for table in self.tables)
+        members = {
+            "place": In(range(max(2, len(engine.passes)))),
+            "prosp": In(signed(engine.u_width)),
+            "r": Out(signed(engine.rate_width)),
+            "saturated": Out(1),
+        }
+        for k, table in enumerate(self.tables):
+            members[f"access_value{k}"] = In(AccessSignature(table.index_width))
+            members[f"access_delta{k}"] = In(AccessSignature(table.index_width))
+        super().__init__(members)
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        place = Delay(m, self.place, "place")
+        inside = choose(place[0], self.specs, self._inside)
+        clamped = Signal(signed(max(self.engine.u_width, self.shift + self.index_width)))
+        m.d.comb += clamped.eq(inside)
+        address = choose(place[0], self.specs, lambda table: self._address(table, clamped))
+        width = self.engine.rate_width
+        value = self._memory(m, address, "value", width)
+        delta = self._memory(m, address, "delta", width + 1)
+        fraction = Signal(self.shift)
+        m.d.comb += fraction.eq(
+            choose(
+                place[0],
+                [table.shift for table in self.specs],
+                lambda shift: Cat(C(0, self.shift - shift), clamped[:shift]),
+            )
+        )
+        product = Signal(signed(width + 1 + self.shift))
+        m.d.sync += product.eq(delta * Delay(m, fraction, "fraction")[2])
+        total = Delay(m, product, "product")[1] + below_point(
+            Delay(m, value, "value", first=2)[4], self.shift
+        )
+        rate = (total >> self.shift) + self._tail(m, place, clamped)[4]
+        self._answer(m, place[4], rate)
+        return m
+
+    def _answer(self, m: Module, place: Value, rate: Value) -> None:
+        """Clamp where there is a tail; elsewhere no entry passes the ends."""
+        keys = [(table.rate_width, table.tail_shift is not None) for table in self.specs]
+        m.d.sync += self.r.eq(choose(place, keys, lambda key: saturate(rate, key[0])[0]))
+        m.d.sync += self.saturated.eq(
+            choose(place, keys, lambda key: saturate(rate, key[0])[1] if key[1] else C(0, 1))
+        )
+
+    def _inside(self, table: activation.Table) -> Value:
+        """Clamp the potential to the domain."""
+        return saturate(self.prosp, table.index_width + table.shift)[0]
+
+    def _address(self, table: activation.Table, clamped: Value) -> Value:
+        """Entry, counted from the lower end of the domain, in the table's part of the memory."""
+        index = clamped[table.shift :][: table.index_width] ^ (1 << (table.index_width - 1))
+        return index + (self.tables.index(table) << self.index_width)
+
+    def _memory(self, m: Module, address: Value, what: str, width: int) -> Value:
+        """Return the entry, 2 clocks later."""
+        words = [word for table in self.tables for word in self._padded(getattr(table, what))]
+        memory = Memory(shape=signed(width), depth=len(words), init=words)
+        setattr(m.submodules, what, memory)
+        read, write, entry = memory.read_port(), memory.write_port(), Signal(signed(width))
+        m.d.sync += entry.eq(read.data)
+        m.d.comb += read.addr.eq(address)
+        for k in range(len(self.tables)):
+            access = getattr(self, f"access_{what}{k}")
+            bus_address = access.address + (k << self.index_width)
+            with m.If(access.active):
+                m.d.comb += read.addr.eq(bus_address)
+            with m.If(access.write):
+                m.d.comb += [
+                    write.addr.eq(bus_address),
+                    write.data.eq(access.w_data[:width].as_signed()),
+                    write.en.eq(1),
+                ]
+            m.d.comb += access.r_data.eq(entry)
+        return entry
+
+    def _padded(self, words: tuple[int, ...]) -> list[int]:
+        return [*words, *[0] * ((1 << self.index_width) - len(words))]
+
+    def _tail(self, m: Module, place: Delay, clamped: Value) -> Delay:
+        """Grow beyond the upper end, by `round((p - clamp(p)) / 2**tail_shift)`."""
+        shifts = [table.tail_shift for table in self.specs]
+        if not any(shift is not None for shift in shifts):
+            return Delay(m, C(0, signed(1)), "tail", first=4)
+        excess, tail = (Signal(signed(self.engine.u_width + 1), name=n) for n in ("excess", "tail"))
+        m.d.sync += excess.eq(Mux(self.prosp > clamped, self.prosp - clamped, 0))
+        m.d.sync += tail.eq(
+            choose(
+                place[1],
+                shifts,
+                lambda shift: (
+                    C(0, signed(1)) if shift is None else (excess + (1 << shift >> 1)) >> shift
+                ),
+            )
+        )
+        return Delay(m, tail, "tail", first=2)

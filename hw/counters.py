@@ -1,0 +1,56 @@
+"""What the host may want to count."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from vle.compiler.folding import ChipSpec
+from vle.compiler.registers import COUNTERS
+
+
+class Counters(wiring.Component):
+    """Steps, dropped frames, and words clamped per layer; each 32 bits, around at the end.
+
+    Parameters
+    ----------
+    chip
+        Number of layers.
+
+    Members
+    -------
+    clear
+        Zeroes all.
+    step, error
+        One more step, one more dropped frame.
+    saturated
+        Per layer, a bit for each of current, prosp, rate.
+    steps, frame_errors, saturation
+        The counts.
+    """
+
+    def __init__(self, chip: ChipSpec):
+        layers = len(chip.network.layers)
+        super().__init__(
+            {
+                "clear": In(1),
+                "step": In(1),
+                "error": In(1),
+                "saturated": In(len(COUNTERS)).array(layers),
+                "steps": Out(32),
+                "frame_errors": Out(32),
+                "saturation": Out(32).array(layers, len(COUNTERS)),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        pairs = [(self.steps, self.step), (self.frame_errors, self.error)]
+        for counts, events in zip(self.saturation, self.saturated, strict=True):
+            pairs += zip(counts, events, strict=True)
+        for count, event in pairs:
+            m.d.sync += count.eq(count + event)
+            with m.If(self.clear):
+                m.d.sync += count.eq(0)
+        return m

@@ -1,0 +1,104 @@
+"""From the bus to flags and memories."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from vle.compiler.registers import LAYER_FLAGS, RegisterMap
+from vle.hw.bus import BusSignature
+
+READ_CLOCKS = 4
+
+
+class BusDecoder(wiring.Component):
+    """One access at a time: `done` 2 clocks after a write, 6 after a read.
+
+    Parameters
+    ----------
+    registers
+        Where everything lies.
+
+    Members
+    -------
+    bus
+        From the host.
+    open
+        The chip is halted and idle: memories answer.
+    address, w_data, write, r_data
+        To the memories, one `write` and one `r_data` for each region of the map.
+    flags, flags_write, flags_data
+        The network's flag, then each layer's: as they are; what to set.
+    """
+
+    def __init__(self, registers: RegisterMap):
+        self.registers = registers
+        self.flag_count = sum(r.address >= registers.flags_base for r in registers.registers)
+        regions = max(1, len(registers.regions))
+        super().__init__(
+            {
+                "bus": In(BusSignature(registers.address_width)),
+                "open": In(1),
+                "address": Out(registers.address_width),
+                "w_data": Out(32),
+                "write": Out(regions),
+                "r_data": In(32).array(regions),
+                "flags": In(len(LAYER_FLAGS)).array(self.flag_count),
+                "flags_write": Out(self.flag_count),
+                "flags_data": Out(len(LAYER_FLAGS)),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        region, found = self._decode(m)
+        is_flag, flag = self._flag(m)
+        m.d.comb += [
+            self.address.eq(self.bus.addr),
+            self.w_data.eq(self.bus.w_data),
+            self.flags_data.eq(self.bus.w_data),
+        ]
+        wait = Signal(range(READ_CLOCKS))
+        with m.FSM():
+            with m.State("IDLE"), m.If(self.bus.read | self.bus.write):
+                m.d.sync += self.bus.error.eq(~self.open | ~(found | is_flag))
+                m.d.sync += wait.eq(0)
+                with m.If(self.bus.write | ~self.open | ~found):
+                    m.d.sync += self.bus.r_data.eq(Mux(is_flag, Array(self.flags)[flag], 0))
+                    m.next = "DONE"
+                with m.Else():
+                    m.next = "READ"
+                with m.If(self.bus.write & self.open):
+                    m.d.comb += self.write.eq(Mux(found, 1 << region, 0))
+                    m.d.comb += self.flags_write.eq(Mux(is_flag, 1 << flag, 0))
+            with m.State("READ"):
+                m.d.sync += [wait.eq(wait + 1), self.bus.r_data.eq(Array(self.r_data)[region])]
+                with m.If(wait == READ_CLOCKS - 1):
+                    m.next = "DONE"
+            with m.State("DONE"):
+                m.d.comb += self.bus.done.eq(1)
+                m.next = "IDLE"
+        return m
+
+    def _decode(self, m: Module) -> tuple[Signal, Signal]:
+        """Region at the address, and whether there is one."""
+        region, found = Signal(range(max(2, len(self.registers.regions)))), Signal()
+        width = self.registers.address_width
+        with m.Switch(self.bus.addr):
+            for place, entry in enumerate(self.registers.regions):
+                upper = width - entry.address_width
+                high = f"{entry.base >> entry.address_width:0{upper}b}" if upper else ""
+                with m.Case(high + "-" * entry.address_width):
+                    m.d.comb += [region.eq(place), found.eq(1)]
+        return region, found
+
+    def _flag(self, m: Module) -> tuple[Signal, Signal]:
+        """Whether the address is that of a flag word, and which."""
+        is_flag, flag = Signal(), Signal(range(max(2, self.flag_count)))
+        offset = self.bus.addr - self.registers.flags_base
+        m.d.comb += [
+            is_flag.eq((offset >= 0) & (offset < self.flag_count)),
+            flag.eq(offset),
+        ]
+        return is_flag, flag

@@ -1,0 +1,114 @@
+"""From groups of rows to one row per clock."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib import wiring
+from amaranth.lib.fifo import SyncFIFO
+from amaranth.lib.wiring import In, Out
+
+from vle.compiler.geometry import Engine
+from vle.compiler.latency import STATE_LOOP
+from vle.hw.numeric import choose, constant
+
+
+class GroupQueue(wiring.Component):
+    """Groups wait here for the neurons, which take a row per clock and never wait.
+
+    A group that finds the queue empty has its first row at `o` 1 clock later. An engine of few
+    neurons pauses between steps until the first potential is back in memory.
+
+    Parameters
+    ----------
+    engine
+        Rows of its layers, and depth.
+
+    Members
+    -------
+    i_valid, i, i_flags
+        Sums of a group; there is always room, as the scheduler counts.
+    taken
+        A group leaves the queue.
+    advance
+        A row will stand at `o` in the next clock.
+    o_valid, o, o_flags
+        A row's sum, and the flags of its pass.
+    place, row, neuron, last
+        Its layer by the place in the order of work, its number in layer and engine, and whether
+        it is the layer's last.
+    """
+
+    def __init__(self, engine: Engine):
+        self.engine = engine
+        super().__init__(
+            {
+                "i_valid": In(1),
+                "i": In(engine.pe * engine.acc_width),
+                "i_flags": In(3),
+                "taken": Out(1),
+                "advance": Out(1),
+                "o_valid": Out(1),
+                "o": Out(signed(engine.acc_width)),
+                "o_flags": Out(3),
+                "place": Out(range(max(2, len(engine.passes)))),
+                "row": Out(range(max(2, *(spec.outputs for spec in engine.layers)))),
+                "neuron": Out(range(max(2, engine.neurons))),
+                "last": Out(1),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        engine = self.engine
+        rest = Signal(engine.pe * engine.acc_width)
+        part, group_last, pause = Signal(range(engine.pe)), Signal(), Signal()
+        m.submodules.queue = queue = SyncFIFO(width=len(rest) + 3, depth=engine.queue_depth)
+        incoming = Cat(self.i, self.i_flags)
+        load = Signal()
+        m.d.comb += [
+            self.o.eq(rest[: engine.acc_width].as_signed()),
+            group_last.eq((part == engine.pe - 1) | self.last),
+            load.eq((~self.o_valid | group_last) & ~pause & (queue.r_rdy | self.i_valid)),
+            queue.w_data.eq(incoming),
+            queue.w_en.eq(self.i_valid & (queue.r_rdy | ~load)),
+            queue.r_en.eq(load),
+            self.taken.eq(load),
+            self.advance.eq(load | (self.o_valid & ~group_last)),
+        ]
+        with m.If(load):
+            head = Mux(queue.r_rdy, queue.r_data, incoming)
+            m.d.sync += [Cat(rest, self.o_flags).eq(head), self.o_valid.eq(1)]
+        with m.Elif(group_last):
+            m.d.sync += self.o_valid.eq(0)
+        with m.Else():
+            m.d.sync += rest.eq(rest >> engine.acc_width)
+        with m.If(self.o_valid):
+            m.d.sync += part.eq(Mux(group_last, 0, part + 1))
+        self._count(m)
+        self._pause(m, pause)
+        return m
+
+    def _count(self, m: Module) -> None:
+        """Where the row at `o`, or the next one to come, belongs."""
+        engine, final = self.engine, len(self.engine.passes) - 1
+        rows = [spec.outputs for spec in engine.layers]
+        m.d.comb += self.last.eq(self.row == choose(self.place, rows, lambda n: constant(n - 1)))
+        with m.If(self.o_valid):
+            m.d.sync += self.row.eq(self.row + 1)
+            m.d.sync += self.neuron.eq(Mux(self.neuron == engine.neurons - 1, 0, self.neuron + 1))
+            with m.If(self.last):
+                m.d.sync += self.row.eq(0)
+                m.d.sync += self.place.eq(Mux(self.place == final, 0, self.place + 1))
+
+    def _pause(self, m: Module, pause: Signal) -> None:
+        """Keep steps so far apart that no potential is read before it is written."""
+        neurons = self.engine.neurons
+        if neurons >= STATE_LOOP:
+            return
+        left = Signal(range(STATE_LOOP))
+        step_last = self.o_valid & (self.neuron == neurons - 1)
+        m.d.comb += pause.eq(step_last | (left != 0))
+        with m.If(step_last):
+            m.d.sync += left.eq(STATE_LOOP - 1 - neurons)
+        with m.Elif(left != 0):
+            m.d.sync += left.eq(left - 1)

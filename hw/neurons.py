@@ -1,0 +1,255 @@
+"""The neuron pipeline: leak, prospective readout, activation; one neuron per clock."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from vle.compiler import activation
+from vle.compiler.geometry import Engine
+from vle.compiler.latency import CURRENT_STAGE, PROSP_STAGE
+from vle.compiler.registers import NEURON_KINDS, tables
+from vle.hw.activation import PiecewiseLinear, Table
+from vle.hw.bus import AccessSignature
+from vle.hw.numeric import Delay, below_point, choose, saturate
+
+
+class NeuronPipeline(wiring.Component):
+    """One step of a neuron: its row sum in, its rate out `engine.rate_stage` clocks later.
+
+    ::
+
+        current = sat(round(acc * scale / 2**scale_shift) + bias)       stage 3
+        d       = current - u                                           stage 4
+        u'      = u + round(alpha * d / 2**alpha_shift)                 stage 7, written back
+        prosp   = sat(u + round(rho * d / 2**rho_shift))                stage 7
+        r       = activation(prosp)                                     stage 8, 10 or 12
+
+    Adding `word * 2**shift + 2**(shift - 1)` before the shift adds the word and rounds in one go.
+
+    Parameters
+    ----------
+    engine
+        Layers, formats and initial parameters.
+
+    Members
+    -------
+    advance
+        One clock before each `valid`.
+    valid, acc, neuron, place, row, last, flags
+        From the group queue: stage 0. Flags: start, held, zero_u.
+    o_valid, o, o_place, o_row, o_last, o_start, o_held, o_u, saturated
+        Rate, where it belongs, and what was clamped on the way: current, prosp, rate.
+    last_at, place_at
+        Whether a layer's last row stands at each stage, and the layer there.
+    access_<kind>, access_value<k>, access_delta<k>
+        From the bus: parameters and potentials by neuron; tables.
+    """
+
+    def __init__(self, engine: Engine):
+        self.engine = engine
+        self.neuron_bits = max(1, (engine.neurons - 1).bit_length())
+        place, stages = range(max(2, len(engine.passes))), engine.rate_stage + 1
+        row = range(max(2, *(spec.outputs for spec in engine.layers)))
+        members = {
+            "advance": In(1),
+            "valid": In(1),
+            "acc": In(signed(engine.acc_width)),
+            "neuron": In(range(max(2, engine.neurons))),
+            "place": In(place),
+            "row": In(row),
+            "last": In(1),
+            "flags": In(3),
+            "o_valid": Out(1),
+            "o": Out(signed(engine.rate_width)),
+            "o_place": Out(place),
+            "o_row": Out(row),
+            "o_last": Out(1),
+            "o_start": Out(1),
+            "o_held": Out(1),
+            "o_u": Out(signed(engine.u_width)),
+            "saturated": Out(3),
+            "last_at": Out(stages),
+            "place_at": Out(place).array(stages),
+        }
+        for kind in NEURON_KINDS:
+            members[f"access_{kind}"] = In(AccessSignature(self.neuron_bits))
+        for k, table in enumerate(tables(engine)):
+            members[f"access_value{k}"] = In(AccessSignature(table.index_width))
+            members[f"access_delta{k}"] = In(AccessSignature(table.index_width))
+        super().__init__(members)
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        engine, end = self.engine, self.engine.rate_stage
+        valid, place = Delay(m, self.valid, "valid"), Delay(m, self.place, "place")
+        neuron = Delay(m, self.neuron, "neuron")
+        start, held, zero_u = (Delay(m, flag, "flag") for flag in self.flags)
+        last, row = Delay(m, self.valid & self.last, "last"), Delay(m, self.row, "row")
+
+        current, current_over = self._current(m, place, neuron)
+        u = self._potential(m, neuron, valid, zero_u)
+        alpha = self._parameter(m, "alpha", neuron[2])
+        rho = self._parameter(m, "rho", neuron[2])
+        d = Signal(signed(engine.u_width + 1))
+        m.d.sync += d.eq(current - u[CURRENT_STAGE])
+        moved = self._rounded_sum(place[6], self._product(m, d, alpha), u[6], "alpha_shift")
+        ahead = self._rounded_sum(place[6], self._product(m, d, rho), u[6], "rho_shift")
+        prosp, prosp_over = Signal(signed(engine.u_width)), Signal()
+        m.d.sync += [
+            self.u_new.eq(Mux(held[6], 0, moved)),
+            Cat(prosp, prosp_over).eq(self._saturate(place[6], ahead)),
+        ]
+        rate, rate_over = self._activate(m, place, prosp)
+
+        counted = valid[end] & ~held[end]
+        overs = Cat(
+            Delay(m, current_over, "current_over", first=CURRENT_STAGE)[end],
+            Delay(m, prosp_over, "prosp_over", first=PROSP_STAGE)[end],
+            rate_over,
+        )
+        m.d.comb += [
+            self.o_valid.eq(valid[end]),
+            self.o.eq(Mux(held[end], 0, rate)),
+            self.o_place.eq(place[end]),
+            self.o_row.eq(row[end]),
+            self.o_last.eq(last[end]),
+            self.o_start.eq(start[end]),
+            self.o_held.eq(held[end]),
+            self.o_u.eq(Delay(m, self.u_new, "u_new", first=PROSP_STAGE)[end]),
+            self.saturated.eq(Mux(counted, overs, 0)),
+            self.last_at.eq(Cat(last[stage] for stage in range(end + 1))),
+            *(self.place_at[stage].eq(place[stage]) for stage in range(end + 1)),
+        ]
+        return m
+
+    def _current(self, m: Module, place: Delay, neuron: Delay) -> tuple[Value, Value]:
+        """`sat(round(acc * scale / 2**scale_shift) + bias)`, and whether it was clamped."""
+        engine = self.engine
+        product = Signal(signed(engine.acc_width + engine.scale_width))
+        m.d.sync += product.eq(self.acc * self._scale(m))
+        total = self._rounded_sum(
+            place[2],
+            Delay(m, product, "scaled", first=1)[2],
+            self._parameter(m, "bias", neuron[0]).as_signed(),
+            "scale_shift",
+        )
+        current, over = Signal(signed(engine.u_width)), Signal()
+        m.d.sync += Cat(current, over).eq(self._saturate(place[2], total))
+        return current, over
+
+    def _product(self, m: Module, d: Value, factor: Value) -> Value:
+        """Multiply, 2 clocks."""
+        product = Signal(signed(self.engine.constant_width + len(d)))
+        m.d.sync += product.eq(d * factor)
+        return Delay(m, product, "product")[1]
+
+    def _rounded_sum(self, place: Value, product: Value, word: Value, shift: str) -> Value:
+        """`word + round(product / 2**shift)` with each layer's own shift."""
+        shifts = [getattr(spec, shift) for spec in self.engine.layers]
+        total = product + choose(place, shifts, lambda s: below_point(word, s))
+        return choose(place, shifts, lambda s: total >> s)
+
+    def _saturate(self, place: Value, word: Value) -> Value:
+        """Word clamped to the layer's potential, and whether it was, as one value."""
+        widths = [spec.u_format.width for spec in self.engine.layers]
+        wide = self.engine.u_width
+
+        def clamp(width: int) -> Value:
+            clamped, over = saturate(word, width)
+            return Cat(clamped[:width], clamped[width - 1].replicate(wide - width), over)
+
+        return choose(place, widths, clamp)
+
+    def _parameter(self, m: Module, kind: str, address: Value) -> Value:
+        """Return a neuron's word, 2 clocks after its address."""
+        read, access = self._memory(m, kind), getattr(self, f"access_{kind}")
+        word = Signal(read.data.shape(), name=kind)
+        m.d.sync += word.eq(read.data)
+        m.d.comb += read.addr.eq(Mux(access.active, access.address, address))
+        m.d.comb += access.r_data.eq(word)
+        return word
+
+    def _scale(self, m: Module) -> Value:
+        """Scale of the row at stage 0: neurons come in a known order, so it is read ahead."""
+        read, access = self._memory(m, "scale"), self.access_scale
+        ahead, primed, word = Signal.like(self.neuron), Signal(), Signal(self.engine.scale_width)
+        step = self.advance | ~primed
+        m.d.comb += [
+            read.addr.eq(Mux(access.active, access.address, ahead)),
+            read.en.eq(step | access.active),
+            access.r_data.eq(word),
+        ]
+        with m.If(access.active):
+            m.d.sync += [ahead.eq(0), primed.eq(0), word.eq(read.data)]
+        with m.Elif(step):
+            m.d.sync += [
+                ahead.eq(Mux(ahead == self.engine.neurons - 1, 0, ahead + 1)),
+                primed.eq(1),
+                word.eq(read.data),
+            ]
+        return word
+
+    def _memory(self, m: Module, kind: str):
+        """Read port of a parameter's memory, which the bus writes."""
+        engine, access = self.engine, getattr(self, f"access_{kind}")
+        shapes = {"scale": engine.scale_width, "bias": signed(engine.u_width)}
+        shape = shapes.get(kind, engine.constant_width)
+        memory = Memory(shape=shape, depth=engine.neurons, init=engine.neuron_memory(kind))
+        setattr(m.submodules, kind, memory)
+        write = memory.write_port()
+        m.d.comb += [
+            write.addr.eq(access.address),
+            write.data.eq(access.w_data),
+            write.en.eq(access.write),
+        ]
+        return memory.read_port()
+
+    def _potential(self, m: Module, neuron: Delay, valid: Delay, zero_u: Delay) -> Delay:
+        """`u` from stage 3 on; its new value is written back at stage 7."""
+        engine, access = self.engine, self.access_u
+        m.submodules.u = memory = Memory(
+            shape=signed(engine.u_width), depth=engine.neurons, init=[]
+        )
+        read, write = memory.read_port(), memory.write_port()
+        word = Signal(signed(engine.u_width), name="u_word")
+        self.u_new = Signal(signed(engine.u_width))
+        m.d.sync += word.eq(read.data)
+        m.d.comb += [
+            read.addr.eq(Mux(access.active, access.address, neuron[1])),
+            access.r_data.eq(word),
+            write.addr.eq(Mux(access.active, access.address, neuron[PROSP_STAGE])),
+            write.data.eq(Mux(access.active, access.w_data, self.u_new)),
+            write.en.eq(Mux(access.active, access.write, valid[PROSP_STAGE])),
+        ]
+        u = Signal(signed(engine.u_width), name="u")
+        m.d.comb += u.eq(Mux(zero_u[CURRENT_STAGE], 0, word))
+        return Delay(m, u, "u", first=CURRENT_STAGE)
+
+    def _activate(self, m: Module, place: Delay, prosp: Value) -> tuple[Value, Value]:
+        """Rates of stage `rate_stage`, from the circuits that the layers need."""
+        engine, answers = self.engine, {}
+        for name, spec, circuit in (
+            ("piecewise", activation.PiecewiseLinear, PiecewiseLinear),
+            ("table", activation.Table, Table),
+        ):
+            if not any(isinstance(layer.activation, spec) for layer in engine.layers):
+                continue
+            unit = circuit(engine)
+            setattr(m.submodules, name, unit)
+            m.d.comb += [unit.place.eq(place[PROSP_STAGE]), unit.prosp.eq(prosp)]
+            both = Delay(m, Cat(unit.r, unit.saturated), name, first=unit.stages)
+            answers[spec] = both[engine.activation_stages]
+            if circuit is Table:
+                self._connect_tables(m, unit)
+        kinds = [type(layer.activation) for layer in engine.layers]
+        answer = choose(place[engine.rate_stage], kinds, answers.__getitem__)
+        return answer[:-1].as_signed(), answer[-1]
+
+    def _connect_tables(self, m: Module, unit: Table) -> None:
+        for k in range(len(unit.tables)):
+            for what in ("value", "delta"):
+                name = f"access_{what}{k}"
+                wiring.connect(m, wiring.flipped(getattr(self, name)), getattr(unit, name))

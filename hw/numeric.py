@@ -1,0 +1,64 @@
+"""Narrowing in hardware, choice by layer, and delay lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+
+from amaranth.hdl import Array, C, Cat, Module, Mux, Signal, Value
+
+
+def saturate(value: Value, width: int) -> tuple[Value, Value]:
+    """Clamp to `width` signed bits; return the word and whether it was clamped."""
+    if len(value) <= width:
+        return value, C(0, 1)
+    upper = value[width - 1 :]
+    fits = upper.all() | ~upper.any()
+    end = Cat((~value[-1]).replicate(width - 1), value[-1])
+    return Mux(fits, value[:width], end).as_signed(), ~fits
+
+
+def below_point(value: Value, shift: int) -> Value:
+    """`value * 2**shift + 2**(shift - 1)`, wires only; a sum with it is rounded by `>> shift`."""
+    if shift == 0:
+        return value
+    return Cat(C(1 << (shift - 1), shift), value).as_signed()
+
+
+def choose(place: Value, keys: Sequence[Hashable], make: Callable[..., Value]) -> Value:
+    """`make(keys[place])`, one circuit for each distinct key."""
+    made = {key: make(key) for key in dict.fromkeys(keys)}
+    if len(made) == 1:
+        return made[keys[0]]
+    return Array([made[key] for key in keys])[place]
+
+
+def constant(value: int) -> Value:
+    """Return a signed constant, one bit wide at least."""
+    return C(value, Value.cast(C(value)).shape().width + 1).as_signed()
+
+
+class Delay:
+    """A value and its registered copies, one more for each clock.
+
+    Parameters
+    ----------
+    m
+        Where the registers go.
+    value
+        At stage `first`.
+    name
+        Of the registers, the stage appended.
+    """
+
+    def __init__(self, m: Module, value: Value, name: str, first: int = 0):
+        self._m, self._name, self._first = m, name, first
+        self._stages = [value]
+
+    def __getitem__(self, stage: int) -> Value:
+        """Return the value as it stands at `stage`."""
+        while len(self._stages) <= stage - self._first:
+            value = self._stages[-1]
+            copy = Signal(value.shape(), name=f"{self._name}_{self._first + len(self._stages)}")
+            self._m.d.sync += copy.eq(value)
+            self._stages.append(copy)
+        return self._stages[stage - self._first]

@@ -1,0 +1,91 @@
+"""From the input stream to whole frames."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from vle.compiler.layer import LayerSpec
+
+
+def word_layout(width: int):
+    """One word of a frame: `data`; `last` on its last; `start` where it begins a sequence."""
+    return data.StructLayout({"data": signed(width), "last": 1, "start": 1})
+
+
+class FrameReceiver(wiring.Component):
+    """One word per clock; a frame that is too short or too long is dropped whole.
+
+    Parameters
+    ----------
+    layer
+        The first one: length and format of a frame.
+
+    Members
+    -------
+    i
+        The stream; `start` is read on the first word.
+    halt
+        No word is accepted.
+    free, w_valid, w_data, w_abort, accept, start
+        To the frame buffer; `accept` reserves and commits at once.
+    hold
+        With `accept`: it is the first frame after a reset and begins a sequence.
+    error
+        A frame was dropped; its last word has come.
+    fresh, fresh_write, fresh_data
+        No frame accepted since reset; from the bus.
+    """
+
+    def __init__(self, layer: LayerSpec):
+        self.layer = layer
+        super().__init__(
+            {
+                "i": In(stream.Signature(word_layout(layer.x_format.width))),
+                "halt": In(1),
+                "free": In(1),
+                "w_valid": Out(1),
+                "w_data": Out(layer.x_format.width),
+                "w_abort": Out(1),
+                "accept": Out(1),
+                "start": Out(1),
+                "hold": Out(1),
+                "error": Out(1),
+                "fresh": Out(1, init=1),
+                "fresh_write": In(1),
+                "fresh_data": In(1),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        column, dropping, began = Signal(range(self.layer.inputs)), Signal(), Signal()
+        word, moves, full = self.i.payload, Signal(), column == self.layer.inputs - 1
+        m.d.comb += [
+            self.i.ready.eq(~self.halt & (self.free | dropping)),
+            moves.eq(self.i.valid & self.i.ready),
+            self.w_data.eq(word.data),
+            self.start.eq(Mux(column == 0, word.start, began)),
+            self.hold.eq(self.accept & self.start & self.fresh),
+        ]
+        with m.If(moves & dropping):
+            m.d.comb += self.error.eq(word.last)
+            m.d.sync += dropping.eq(~word.last)
+        with m.Elif(moves):
+            m.d.comb += [
+                self.w_valid.eq(1),
+                self.w_abort.eq(full ^ word.last),
+                self.accept.eq(full & word.last),
+                self.error.eq(~full & word.last),
+            ]
+            m.d.sync += [
+                began.eq(self.start),
+                column.eq(Mux(full | word.last, 0, column + 1)),
+                dropping.eq(full & ~word.last),
+            ]
+        with m.If(self.accept):
+            m.d.sync += self.fresh.eq(0)
+        with m.If(self.fresh_write):
+            m.d.sync += self.fresh.eq(self.fresh_data)
+        return m

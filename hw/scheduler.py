@@ -1,0 +1,194 @@
+"""What an engine works on in each clock, and when a pass may begin."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from vle.compiler.geometry import Engine, Pass
+from vle.hw.numeric import choose, constant
+from vle.hw.operand import Source
+
+
+class Scheduler(wiring.Component):
+    """Passes in turn, tile by tile; it waits at the beginning of groups and nowhere else.
+
+    A group begins when the group queue has room. A pass begins when moreover the input frame of
+    its step has come, the frames it hears are there, and its own frame has a place to go.
+
+    Parameters
+    ----------
+    engine
+        Passes in the order of work.
+    pending_limit
+        Steps that the input may be ahead of this engine.
+
+    Members
+    -------
+    step
+        An input frame was accepted.
+    hold
+        It began a sequence, as the first after a reset: layers above the first are held.
+    x_ready, x_start, x_zero, loop_ready, loop_zero, free
+        Per place: state of the frames it hears and of the place for its own.
+    taken, finished
+        A group entered the neurons; a pass's last rate is out.
+    begin, release
+        Per place: a pass begins; it has read its frames for the last time.
+    start
+        With `begin`: the pass begins a sequence.
+    valid, address, first, last, tile, loop_tile
+        The tile issued: stage 0.
+    place, source, zero_x, zero_loop, flags
+        Of the pass at stage 0. Flags: start, held, zero_u.
+    idle
+        No step pending, no pass under way.
+    waiting, zero_u, state_write, state_data
+        Per place: held until a sequence begins; potentials are 0; from the bus, both.
+    """
+
+    def __init__(self, engine: Engine, pending_limit: int):
+        self.engine, self.pending_limit = engine, pending_limit
+        places = len(engine.passes)
+        tiles = range(max(2, *(piece.tiles for piece in engine.passes)))
+        super().__init__(
+            {
+                "step": In(1),
+                "hold": In(1),
+                **dict.fromkeys(("x_ready", "x_start", "x_zero"), In(places)),
+                **dict.fromkeys(("loop_ready", "loop_zero", "free"), In(places)),
+                "taken": In(1),
+                "finished": In(1),
+                "begin": Out(places),
+                "release": Out(places),
+                "start": Out(1),
+                "valid": Out(1),
+                "address": Out(range(max(2, engine.fold))),
+                "first": Out(1),
+                "last": Out(1),
+                "tile": Out(tiles),
+                "loop_tile": Out(tiles),
+                "place": Out(range(max(2, places))),
+                "source": Out(Source),
+                "zero_x": Out(1),
+                "zero_loop": Out(1),
+                "flags": Out(3),
+                "idle": Out(1),
+                "waiting": Out(places),
+                "zero_u": Out(places, init=(1 << places) - 1),
+                "state_write": In(places),
+                "state_data": In(2),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        group = Signal(range(max(2, *(piece.groups for piece in self.engine.passes))))
+        begins, ends = Signal(), Signal()
+        last_group = group == self._choose(lambda piece: piece.groups - 1)
+        credit, may_begin = self._credits(m), self._may_begin(m, begins, ends)
+        m.d.comb += [
+            self.first.eq(self.tile == 0),
+            self.last.eq(self.tile == self._choose(lambda piece: piece.tiles - 1)),
+            self.valid.eq(~self.first | (credit & ((group != 0) | may_begin))),
+            begins.eq(self.valid & self.first & (group == 0)),
+            ends.eq(self.valid & self.last & last_group),
+            self.begin.eq(Mux(begins, 1 << self.place, 0)),
+            self.release.eq(Mux(ends, 1 << self.place, 0)),
+        ]
+        self._walk(m, group, last_group)
+        self._source(m)
+        self._state(m, begins)
+        return m
+
+    def _choose(self, number) -> Value:
+        return choose(self.place, [number(piece) for piece in self.engine.passes], constant)
+
+    def _walk(self, m: Module, group: Signal, last_group: Value) -> None:
+        """Tiles, groups, passes; weights lie in the order of work."""
+        final = len(self.engine.passes) - 1
+        with m.If(self.valid):
+            m.d.sync += self.tile.eq(self.tile + 1)
+            m.d.sync += self.address.eq(
+                Mux(self.address == self.engine.fold - 1, 0, self.address + 1)
+            )
+            with m.If(self.last):
+                m.d.sync += [self.tile.eq(0), group.eq(group + 1)]
+                with m.If(last_group):
+                    m.d.sync += group.eq(0)
+                    m.d.sync += self.place.eq(Mux(self.place == final, 0, self.place + 1))
+
+    def _source(self, m: Module) -> None:
+        """Own rates follow the inputs, in the same tile where the inputs do not fill it."""
+
+        def kind(piece: Pass) -> tuple[int, int, bool]:
+            return (*divmod(piece.spec.inputs, piece.simd), piece.spec.recurrent)
+
+        def source(key: tuple[int, int, bool]) -> Value:
+            whole, rest, recurrent = key
+            straddle = Source.BOTH if rest else Source.LOOP
+            inside = Mux(self.tile == whole, straddle.value, Source.LOOP.value)
+            return Mux((self.tile < whole) | (not recurrent), Source.INPUT.value, inside)
+
+        m.d.comb += self.source.as_value().eq(
+            choose(self.place, [kind(piece) for piece in self.engine.passes], source)
+        )
+        with m.If(self.valid & (self.source != Source.INPUT)):
+            m.d.sync += self.loop_tile.eq(Mux(self.last, 0, self.loop_tile + 1))
+
+    def _credits(self, m: Module) -> Value:
+        """Whether the queue has room for a group."""
+        depth = self.engine.queue_depth
+        credit = Signal(range(depth + 1), init=depth)
+        used = self.valid & self.first
+        m.d.sync += credit.eq(credit + self.taken - used)
+        return credit != 0
+
+    def _may_begin(self, m: Module, begins: Value, ends: Value) -> Value:
+        """Whether the pass at hand finds all that it needs; also counts steps and passes."""
+        final = self.place == len(self.engine.passes) - 1
+        pending, flying = Signal(range(self.pending_limit + 1)), Signal(8)
+        m.d.sync += [
+            pending.eq(pending + self.step - (begins & final)),
+            flying.eq(flying + begins - self.finished),
+        ]
+        m.d.comb += self.idle.eq((pending == 0) & (flying == 0))
+        there = self.x_ready & self.loop_ready & self.free
+        return (pending != 0) & there.bit_select(self.place, 1)
+
+    def _state(self, m: Module, begins: Value) -> None:
+        """Settle the flags of a pass when it begins."""
+        at = self.place
+        starts = self.x_start.bit_select(at, 1)
+        held = self.waiting.bit_select(at, 1) & ~starts
+        now, kept = Signal(5), Signal(5)
+        m.d.comb += [
+            now.eq(
+                Mux(
+                    begins,
+                    Cat(
+                        starts,
+                        held,
+                        starts | self.zero_u.bit_select(at, 1),
+                        self.x_zero.bit_select(at, 1),
+                        starts | self.loop_zero.bit_select(at, 1),
+                    ),
+                    kept,
+                )
+            ),
+            Cat(self.flags, self.zero_x, self.zero_loop).eq(now),
+            self.start.eq(starts),
+        ]
+        m.d.sync += kept.eq(now)
+        with m.If(begins):
+            m.d.sync += [
+                self.waiting.bit_select(at, 1).eq(held),
+                self.zero_u.bit_select(at, 1).eq(0),
+            ]
+        with m.If(self.hold):
+            above = sum((p.layer > 0) << k for k, p in enumerate(self.engine.passes))
+            m.d.sync += self.waiting.eq(above)
+        for k in range(len(self.engine.passes)):
+            with m.If(self.state_write[k]):
+                m.d.sync += Cat(self.waiting[k], self.zero_u[k]).eq(self.state_data)
