@@ -37,6 +37,8 @@ class Calibration:
         Of what the neurons hear; None where there are no data.
     inputs
         The stated range of the inputs, where there is one.
+    exponents
+        As of `vle.compiler.ranges.Observation`.
     notes
         What was assumed or left out.
     """
@@ -46,6 +48,7 @@ class Calibration:
     x: Float
     moments: tuple[Moments, ...] | None
     inputs: Range | None
+    exponents: tuple[dict[str, dict[int, int]], ...]
     notes: tuple[str, ...]
 
 
@@ -84,11 +87,13 @@ def calibrate(
             f"{ASSUMED[0]:g}..{ASSUMED[1]:g}",
         )
     probes = _probes(network, stated)
+    seen = observe(network, probes)
     ranges = bound(network, stated)
-    if ranges is not None:
-        return Calibration("intervals", ranges, probes, None, stated, notes)
-    notes += ("intervals of a recurrent layer do not settle: ranges from random signals",)
-    return Calibration("probes", observe(network, probes), probes, None, stated, notes)
+    source = "intervals"
+    if ranges is None:
+        source, ranges = "probes", seen.ranges
+        notes += ("intervals of a recurrent layer do not settle: ranges from random signals",)
+    return Calibration(source, ranges, probes, None, stated, seen.exponents, notes)
 
 
 def _from_data(network: Network, x: Float, stated: Range | None) -> Calibration:
@@ -99,13 +104,14 @@ def _from_data(network: Network, x: Float, stated: Range | None) -> Calibration:
             f"ranges of the layers from {used.shape[1]} of {x.shape[1]} sequences, "
             f"{used.shape[0]} of {x.shape[0]} steps; of the inputs from all"
         )
-    ranges = list(observe(network, used))
+    seen = observe(network, used)
+    ranges = list(seen.ranges)
     inputs = Range(x.min(axis=(0, 1)), x.max(axis=(0, 1)))
     inputs = inputs if stated is None else inputs.join(stated)
     first = ranges[0]
     ranges[0] = LayerRanges(inputs, first.current, first.u, first.prosp, first.r)
-    moments = input_moments(network, used)
-    return Calibration("data", tuple(ranges), used, moments, stated, tuple(notes))
+    moments = input_moments(network, seen.heard)
+    return Calibration("data", tuple(ranges), used, moments, stated, seen.exponents, tuple(notes))
 
 
 def _frames(network: Network, data: ArrayLike) -> Float:

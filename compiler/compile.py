@@ -1,32 +1,107 @@
-"""The whole way from a model to a design."""
+"""The whole way from a model to a design, pass by pass."""
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from numpy.typing import ArrayLike
 
-from vle.compiler.calibration import calibrate
+from vle.compiler.boards import Board, board_named
+from vle.compiler.calibration import Calibration, calibrate
 from vle.compiler.design import Design
+from vle.compiler.folding import ChipSpec
 from vle.compiler.formats import Widths
-from vle.compiler.quantize import quantize
+from vle.compiler.plan import DEFAULT_LANES, plan
+from vle.compiler.proof import prove
+from vle.compiler.quantize import Quantized, quantize
+from vle.compiler.report import Facts, build_report
+from vle.errors import CompileError
 from vle.sim import Network
 
 
 def compile_model(
-    model: str | Path | Network,
+    model: str | os.PathLike[str] | Network,
     *,
     calibration: ArrayLike | None = None,
     input_range: tuple[ArrayLike, ArrayLike] | None = None,
     lanes: int | None = None,
-    board: str | None = None,
+    board: str | Board | None = None,
     weight_bits: int = 16,
     rate_bits: int = 16,
     potential_bits: int = 24,
 ) -> Design:
-    """Compile a network to integers and a plan of its circuit."""
-    network = model if isinstance(model, Network) else Network.load(model)
-    widths = Widths(weight=weight_bits, rate=rate_bits, potential=potential_bits)
-    known = calibrate(network, calibration, input_range)
-    quantized = quantize(network, known.ranges, widths, known.moments)
-    return Design(network, quantized.network, {"notes": [*known.notes, *quantized.notes]})
+    """Compile a network: choose formats, round parameters, plan the engines, prove the sums.
+
+    Parameters
+    ----------
+    model
+        An ONNX file, or a network.
+    calibration
+        Typical inputs, ``(T, inputs)`` or ``(T, batch, inputs)`` in real units. They decide ranges
+        and roundings.
+    input_range
+        Lowest and highest input, numbers or one per channel. Without calibration data the ranges of
+        all signals follow from it; without either, inputs are taken to be within -1..1.
+    lanes
+        Synapses worked on per clock, over all engines. Default `vle.compiler.plan.DEFAULT_LANES`.
+    board
+        Name of a board in `vle.compiler.boards`: as many lanes as it holds, or `lanes` of them.
+    weight_bits, rate_bits, potential_bits
+        Bits of a weight (2..16), of inputs and rates (3..18), of potentials (8..32).
+
+    Raises
+    ------
+    CompileError
+        If the model cannot be read, quantised or fitted.
+    """
+    network, notes, file = _read(model)
+    try:
+        widths = Widths(weight=weight_bits, rate=rate_bits, potential=potential_bits)
+    except ValueError as error:
+        raise CompileError(str(error)) from error
+    target = board_named(board) if isinstance(board, str) else board
+    try:
+        known = calibrate(network, calibration, input_range)
+        quantized = quantize(network, known.ranges, widths, known.moments)
+        folding = plan(quantized.network, lanes=lanes, board=target)
+    except CompileError as error:
+        raise CompileError(error.message, file=error.file or file, node=error.node) from error
+    if lanes is None and target is None:
+        notes += (f"neither lanes nor a board: planned for {DEFAULT_LANES} lanes",)
+    build = _Build(network, known, quantized, ChipSpec(quantized.network, folding))
+    return build.design(widths, target, notes)
+
+
+@dataclass(frozen=True)
+class _Build:
+    """What the passes have made."""
+
+    network: Network
+    known: Calibration
+    quantized: Quantized
+    chip: ChipSpec
+
+    def design(self, widths: Widths, board: Board | None, notes: tuple[str, ...]) -> Design:
+        design = Design(self.network, self.chip, {})
+        proofs = prove(self.chip, self.known.inputs)
+        notes += self.known.notes + self.quantized.notes
+        notes += tuple(
+            f"{p.layer}: the accumulators of neurons {p.overflowing} can overflow"
+            for p in proofs
+            if not p.holds
+        )
+        facts = Facts(self.known, self.quantized, proofs, widths, board, notes)
+        design.report.update(build_report(design, facts))
+        return design
+
+
+def _read(model: str | os.PathLike[str] | Network) -> tuple[Network, tuple[str, ...], str | None]:
+    """Return the network, the notes of its front end, and the file it came from."""
+    if isinstance(model, Network):
+        return model, (), None
+    from vle.compiler.frontend import import_model  # noqa: PLC0415 - only files need onnx
+
+    imported = import_model(model)
+    return imported.network, imported.notes, str(Path(model))

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from vle.compiler import timing
 from vle.compiler.fixed import Fixed, Raw
+from vle.compiler.folding import ChipSpec, Folding
 from vle.compiler.layer import Saturation
 from vle.compiler.network import NetworkSpec
 from vle.compiler.run import RawRun, Session, run_raw
@@ -33,16 +37,31 @@ class Design:
     ----------
     reference
         The float network.
-    network
-        The integer model.
+    chip
+        The integer model and the plan of its engines: all that the circuit depends on.
     report
         What the compiler found and did, as plain JSON.
     """
 
     reference: Network = field(repr=False)
-    network: NetworkSpec
+    chip: ChipSpec = field(repr=False)
     report: dict[str, Any] = field(repr=False, compare=False)
     _session: Session = field(default_factory=Session, init=False, repr=False, compare=False)
+
+    @property
+    def network(self) -> NetworkSpec:
+        """The integer model."""
+        return self.chip.network
+
+    @property
+    def folding(self) -> Folding:
+        """The engines."""
+        return self.chip.folding
+
+    @cached_property
+    def cycles_per_step(self) -> Fraction:
+        """Clocks per step at full throughput."""
+        return Fraction(timing.steady_cycles(self.chip))
 
     @property
     def input_format(self) -> Fixed:

@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vle.compiler.ranges import signals
 from vle.sim import Layer, Network
 
 Float = NDArray[np.float64]
@@ -23,7 +22,7 @@ class Moments(NamedTuple):
     matrix: Float  # (groups, columns + 1, columns + 1)
 
 
-def input_moments(network: Network, x: Float) -> tuple[Moments, ...]:
+def input_moments(network: Network, heard: tuple[Float, ...]) -> tuple[Moments, ...]:
     """Mean of `xbar xbar^T` for the neurons of each layer, `xbar` with a last constant 1.
 
     A neuron's prospective potential is linear in its weights: `prosp_i = w_i xbar_i`, with
@@ -34,21 +33,15 @@ def input_moments(network: Network, x: Float) -> tuple[Moments, ...]:
     ----------
     network
         The float network.
-    x
-        Calibration data, `(T, batch, inputs)`.
+    heard
+        What each layer heard, `(T, batch, columns)`.
 
     Returns
     -------
     The moments of each layer, in real units.
     """
-    columns: list[list[Float]] = [[] for _ in network.layers]
-    for step in signals(network, x):
-        for kept, layer, s in zip(columns, network.layers, step, strict=True):
-            heard = s.x if layer.recurrent is None else np.concatenate([s.x, s.own], axis=-1)
-            kept.append(heard)
     return tuple(
-        _layer_moments(layer, np.stack(kept), network.dt)
-        for layer, kept in zip(network.layers, columns, strict=True)
+        _layer_moments(layer, x, network.dt) for layer, x in zip(network.layers, heard, strict=True)
     )
 
 

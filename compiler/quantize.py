@@ -101,6 +101,13 @@ class _Job:
             notes.append(f"{np.count_nonzero(kept != bias)} biases clipped to the potential")
         alpha, alpha_shift = self.constant("alpha", self.dt / layer.tau_m)
         rho, rho_shift = self.constant("rho", layer.tau_r / layer.tau_m)
+        rest = u_format.step / 2 / (self.dt / layer.tau_m.max())
+        if self.dt < layer.tau_m.max() and rest > fmt.step:
+            notes.append(
+                f"potentials can rest up to {rest:.2g} from where they should "
+                f"({rest / fmt.step:.1f} rate steps): long time constants beside "
+                f"{widths.potential} bits of potential"
+            )
         try:
             spec = LayerSpec(
                 name=self.name,
@@ -127,6 +134,10 @@ class _Job:
 
     def constant(self, what: str, value: Float) -> tuple[Raw, int]:
         """Words of `alpha` or `rho` at the finest binary point that holds the largest."""
+        if what == "alpha" and value.max() > 1:
+            raise CompileError(
+                f"{self.name}: dt must be at most tau_m, not {value.max():g} times it"
+            )
         width = self.widths.constant
         shift = width - 1 - int(np.ceil(np.log2(value.max())))
         if np.floor(np.ldexp(value.max(), shift) + 0.5) >= 1 << width:

@@ -14,6 +14,8 @@ from vle.sim import Layer, Network, dynamics
 
 Float = NDArray[np.float64]
 
+PICTURE_EVERY = 8  # steps, for what only pictures need
+
 
 class Range(NamedTuple):
     """Smallest and largest value per neuron or channel, each of shape `(n,)`."""
@@ -105,17 +107,51 @@ def _signals(
     return Signals(got.x, own, u + d, new.u, u + (layer.tau_r / layer.tau_m) * d, new.r)
 
 
-def observe(network: Network, x: Float) -> tuple[LayerRanges, ...]:
-    """Ranges of every layer over `x` of shape `(T, batch, inputs)`; those of `x` over all of it."""
+@dataclass(frozen=True)
+class Observation:
+    """What a run of the float network showed.
+
+    Parameters
+    ----------
+    ranges
+        Of each layer.
+    heard
+        Inputs of each layer, own rates appended where recurrent, `(T, batch, columns)`.
+    exponents
+        Per layer, how many values of `prosp` and of `r` have which binary exponent, for pictures.
+    """
+
+    ranges: tuple[LayerRanges, ...]
+    heard: tuple[Float, ...]
+    exponents: tuple[dict[str, dict[int, int]], ...]
+
+
+def observe(network: Network, x: Float) -> Observation:
+    """Run the float network over `x` of shape `(T, batch, inputs)` and look at everything."""
     ranges: tuple[LayerRanges, ...] | None = None
-    for step in signals(network, x):
+    heard: list[list[Float]] = [[] for _ in network.layers]
+    exponents: list[dict[str, dict[int, int]]] = [{"prosp": {}, "rate": {}} for _ in heard]
+    for t, step in enumerate(signals(network, x)):
         seen = tuple(
             LayerRanges(*(_over_batch(a) for a in (s.x, s.current, s.u, s.prosp, s.r)))
             for s in step
         )
         ranges = seen if ranges is None else tuple(map(LayerRanges.join, ranges, seen))
+        for layer, kept, found, s in zip(network.layers, heard, exponents, step, strict=True):
+            loop = layer.recurrent is not None
+            kept.append(np.concatenate([s.x, s.own], axis=-1) if loop else s.x)
+            if t % PICTURE_EVERY == 0:
+                count_exponents(s.prosp, found["prosp"])
+                count_exponents(s.r, found["rate"])
     assert ranges is not None
-    return ranges
+    return Observation(ranges, tuple(map(np.stack, heard)), tuple(exponents))
+
+
+def count_exponents(values: Float, into: dict[int, int]) -> None:
+    """Count values by `floor(log2 |value|)`, zeros left out."""
+    found = np.frexp(values[values != 0])[1] - 1
+    for exponent, count in zip(*np.unique(found, return_counts=True), strict=True):
+        into[int(exponent)] = into.get(int(exponent), 0) + int(count)
 
 
 def _over_batch(values: Float) -> Range:

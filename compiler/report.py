@@ -1,0 +1,228 @@
+"""What the compiler found and did, as plain JSON; every table and picture is drawn from it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vle.compiler import timing
+from vle.compiler.boards import Board
+from vle.compiler.bounds import rate_errors
+from vle.compiler.calibration import Calibration
+from vle.compiler.design import Design
+from vle.compiler.fixed import Fixed
+from vle.compiler.formats import Widths
+from vle.compiler.proof import AccumulatorProof
+from vle.compiler.quantize import Quantized
+from vle.compiler.ranges import Range, count_exponents
+from vle.compiler.resources import Resources, fit, resources
+
+Float = NDArray[np.float64]
+VERSION = 1
+COMPARED = 32  # sequences on which float and integers are laid over each other
+SHOWN_STEPS, SHOWN_OUTPUTS = 400, 3
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the passes know beside the design itself."""
+
+    known: Calibration
+    quantized: Quantized
+    proofs: tuple[AccumulatorProof, ...]
+    widths: Widths
+    board: Board | None
+    notes: tuple[str, ...]
+
+
+def build_report(design: Design, facts: Facts) -> dict[str, Any]:
+    """Assemble the report; see docs/bundle.md for its fields."""
+    chip, need = design.chip, resources(design.chip)
+    comparison = compare(design, facts.known.x)
+    saturation = [count._asdict() for count in design.saturation]
+    return {
+        "version": VERSION,
+        "cycles_per_step": _number(design.cycles_per_step),
+        "latency_steps": design.latency_steps,
+        "latency_cycles": timing.latency(chip),
+        "lanes": design.folding.lanes,
+        "multipliers": need.multipliers,
+        "memory_bits": need.memory_bits,
+        "engines": _engines(design, need),
+        "layers": _layers(design, facts, saturation),
+        "streams": {
+            "input_words": design.network.layers[0].inputs,
+            "output_words": design.network.layers[-1].outputs,
+        },
+        "input": _input(design, facts),
+        "calibration": {
+            "source": facts.known.source,
+            "sequences": int(facts.known.x.shape[1]),
+            "steps": int(facts.known.x.shape[0]),
+            **comparison,
+        },
+        "board": _board(design, facts.board),
+        "widths": asdict(facts.widths),
+        "memories": [
+            {"kind": kind, "owner": owner, "width": width, "depth": depth, "banks": banks}
+            for kind, owner, width, depth, banks in need.memories
+        ],
+        "notes": list(facts.notes),
+    }
+
+
+def _engines(design: Design, need: Resources) -> list[dict[str, Any]]:
+    cycles = timing.breakdown(design.chip).engines
+    return [
+        {
+            "pe": engine.pe,
+            "simd": engine.simd,
+            "lanes": engine.lanes,
+            "layers": [piece.layer for piece in engine.passes],
+            "folds": [piece.fold for piece in engine.passes],
+            "synapse_cycles": spent.synapses,
+            "neuron_cycles": spent.neurons,
+            "stall_cycles": _number(spent.stalls),
+            "weight_depth": engine.fold,
+            "memory_bits": sum(
+                width * depth * banks
+                for kind, owner, width, depth, banks in need.memories
+                if owner == engine.index and kind != "frames"
+            ),
+            "useful_lanes": sum(piece.spec.weight.size for piece in engine.passes)
+            / (engine.fold * engine.lanes),
+        }
+        for engine, spent in zip(design.chip.engines, cycles, strict=True)
+    ]
+
+
+def _layers(design: Design, facts: Facts, saturation: list[dict[str, int]]) -> list[dict[str, Any]]:
+    known, quantized = facts.known, facts.quantized
+    errors = rate_errors(design.reference, design.network, quantized.approximations, known.ranges)
+    found = []
+    for index, (layer, spec) in enumerate(
+        zip(design.reference.layers, design.network.layers, strict=True)
+    ):
+        engine, place = design.chip.engine_of(index)
+        proof, seen, error = facts.proofs[index], known.ranges[index], errors[index]
+        weights: dict[int, int] = {}
+        count_exponents(layer.weight, weights)
+        if layer.recurrent is not None:
+            count_exponents(layer.recurrent, weights)
+        exponents = {"weight": weights, **known.exponents[index]}
+        found.append(
+            {
+                "name": spec.name,
+                "inputs": spec.inputs,
+                "outputs": spec.outputs,
+                "recurrent": spec.recurrent,
+                "activation": layer.activation.name,
+                "engine": engine.index,
+                "fold": engine.passes[place].fold,
+                "formats": {
+                    "x": _format(spec.x_format),
+                    "u": _format(spec.u_format),
+                    "rate": _format(spec.rate_format),
+                    "weight_width": spec.weight_width,
+                },
+                "ranges": {
+                    "weight": [float(layer.weight.min()), float(layer.weight.max())],
+                    "current": _span(seen.current),
+                    "u": _span(seen.u),
+                    "prosp": _span(seen.prosp),
+                    "rate": _span(seen.r),
+                },
+                "weight_steps": _weight_steps(design, index),
+                "exponents": {
+                    kind: {str(e): n for e, n in sorted(counts.items())}
+                    for kind, counts in exponents.items()
+                },
+                "saturation": saturation[index],
+                "error_bound": None if error is None else float(error.max()),
+                "proof": {
+                    "width": proof.width,
+                    "bound": int(proof.bounds.max()),
+                    "slack_bits": proof.slack,
+                    "holds": proof.holds,
+                    "reached": None if proof.reached is None else int(proof.reached.max()),
+                },
+            }
+        )
+    return found
+
+
+def _weight_steps(design: Design, index: int) -> list[float]:
+    """Smallest and largest distance between neighbouring weights of a neuron, in real units."""
+    spec = design.network.layers[index]
+    step = np.ldexp(spec.scale.astype(float), -spec.scale_shift)
+    step = np.ldexp(step, spec.x_format.f_bits - spec.u_format.f_bits)
+    return [float(step.min()), float(step.max())]
+
+
+def _input(design: Design, facts: Facts) -> dict[str, Any]:
+    fmt, seen = design.input_format, facts.known.ranges[0].x
+    counts: dict[int, int] = {}
+    count_exponents(facts.known.x[::8], counts)
+    return {
+        "format": _format(fmt),
+        "range": _span(seen),
+        "saturation": design.input_saturation,
+        "exponents": {str(e): n for e, n in sorted(counts.items())},
+    }
+
+
+def _board(design: Design, board: Board | None) -> dict[str, Any] | None:
+    if board is None:
+        return None
+    return {**asdict(board), "needed": asdict(fit(design.chip, board))}
+
+
+def compare(design: Design, x: Float) -> dict[str, Any]:
+    """Lay the integer model over the float network on calibration data.
+
+    Returns
+    -------
+    Errors of the outputs over `COMPARED` sequences, whether the largest output (summed over a
+    sequence) is the same, and a stretch of the sequence with the largest error to look at.
+    """
+    x = x[:, np.linspace(0, x.shape[1] - 1, min(COMPARED, x.shape[1])).astype(int)]
+    real, fixed = design.reference.run(x), design.run(x)
+    off = fixed - real
+    worst = int(np.abs(off).max(axis=(0, 2)).argmax())
+    power = np.mean(real[:, worst] ** 2, axis=0)
+    shown = np.sort(np.argsort(-power, kind="stable")[:SHOWN_OUTPUTS])
+    same = np.mean(real.sum(axis=0).argmax(axis=-1) == fixed.sum(axis=0).argmax(axis=-1))
+    return {
+        "compared": int(x.shape[1]),
+        "output_rms": float(np.sqrt(np.mean(real**2))),
+        "error_rms": float(np.sqrt(np.mean(off**2))),
+        "error_max": float(np.abs(off).max()),
+        "same_argmax": float(same),
+        "rms_per_step": _rounded(np.sqrt(np.mean(off**2, axis=(1, 2)))[:SHOWN_STEPS]),
+        "shown": {
+            "outputs": shown.tolist(),
+            "float": [_rounded(real[:SHOWN_STEPS, worst, o]) for o in shown],
+            "fixed": [_rounded(fixed[:SHOWN_STEPS, worst, o]) for o in shown],
+        },
+    }
+
+
+def _rounded(values: Float) -> list[float]:
+    return [float(f"{v:.5g}") for v in values]
+
+
+def _format(fmt: Fixed) -> dict[str, int]:
+    return {"i_bits": fmt.i_bits, "f_bits": fmt.f_bits}
+
+
+def _span(values: Range) -> list[float]:
+    return [float(values.low.min()), float(values.high.max())]
+
+
+def _number(value: Fraction | int) -> int | float:
+    exact = Fraction(value)
+    return exact.numerator if exact.denominator == 1 else float(exact)
