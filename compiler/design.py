@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -155,6 +156,19 @@ class Design:
             return a.reshape(len(a), *batch, a.shape[-1])
 
         return RawRun(shaped(got.output), tuple(map(shaped, got.u)), tuple(map(shaped, got.r)))
+
+    def save(self, folder: str | os.PathLike[str], *, verilog: bool = False) -> None:
+        """Write a bundle; see `vle.compiler.bundle.save`."""
+        from vle.compiler import bundle  # noqa: PLC0415 - it imports this module
+
+        bundle.save(self, folder, verilog=verilog)
+
+    @staticmethod
+    def load(folder: str | os.PathLike[str]) -> Design:
+        """Read a bundle; see `vle.compiler.bundle.load`."""
+        from vle.compiler import bundle  # noqa: PLC0415
+
+        return bundle.load(folder)
 
     def _begin(self, batch: int, reset: bool) -> Session:
         if reset:

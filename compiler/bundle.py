@@ -1,0 +1,200 @@
+"""A design as a folder of files: written whole or not at all, and checked when read."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vle.compiler.design import Design
+from vle.compiler.header import c_header
+from vle.compiler.manifest import Arrays, arrays, describe, rebuild
+from vle.errors import CompileError
+
+MANIFEST = "design.json"
+
+
+def save(design: Design, folder: str | os.PathLike[str], *, verilog: bool = False) -> None:
+    """Write a bundle; one that is there already is replaced when the new one is complete.
+
+    Parameters
+    ----------
+    design
+        What to write.
+    folder
+        Where to; a folder that is not a bundle is never replaced.
+    verilog
+        Whether to generate `top.v`. The compiler does not depend on the generator: it is imported
+        here, by name, only where Verilog is asked for.
+
+    Raises
+    ------
+    CompileError
+        If the folder cannot be written; nothing stays behind then.
+    """
+    files = contents(design, verilog=verilog)
+    with _replacing(Path(folder)) as temporary:
+        for name, data in files.items():
+            (temporary / name).write_bytes(data)
+
+
+def contents(design: Design, *, verilog: bool = False) -> dict[str, bytes]:
+    """Return all files of a bundle; the same design always gives the same bytes."""
+    from vle.compiler.page import html_page  # noqa: PLC0415 - imports jinja2
+
+    manifest = describe(design.chip, design.reference)
+    files = {
+        "params.npz": _npz(arrays(design.chip, design.reference)),
+        "report.json": _json(design.report),
+        "report.html": html_page(design.report).encode(),
+        "vle_model.h": c_header(manifest).encode(),
+    }
+    if verilog:
+        from vle.hw.verilog import generate  # noqa: PLC0415 - see `save`
+
+        files["top.v"] = generate(design.chip).encode()
+    manifest["files"] = {name: _digest(data) for name, data in sorted(files.items())}
+    manifest["sha256"] = _digest(_json(manifest))
+    return {MANIFEST: _json(manifest), **files}
+
+
+def load(folder: str | os.PathLike[str]) -> Design:
+    """Read a bundle back.
+
+    Raises
+    ------
+    CompileError
+        If it is none, or if a file of it is missing or damaged, by name.
+    """
+    path = Path(folder)
+    plain = _manifest(path / MANIFEST)
+    files = {name: _checked(path / name, digest) for name, digest in plain["files"].items()}
+    try:
+        with np.load(io.BytesIO(files["params.npz"])) as archive:
+            found = {name: archive[name] for name in archive.files}
+        chip, reference = rebuild(plain, found)
+        report = json.loads(files["report.json"])
+    except (KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+        raise CompileError(f"bundle must be complete: {error!r}", file=str(path)) from error
+    return Design(reference, chip, report)
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    try:
+        plain = json.loads(_read(path))
+        digest = plain.pop("sha256")
+        sound = digest == _digest(_json(plain)) and isinstance(plain["files"], dict)
+    except (ValueError, KeyError, AttributeError, TypeError):
+        sound = False
+    if not sound:
+        raise CompileError("is damaged: it differs from its own hash", file=str(path))
+    return dict(plain)
+
+
+def _checked(path: Path, digest: str) -> bytes:
+    data = _read(path)
+    if _digest(data) != digest:
+        raise CompileError("is damaged: it differs from its hash in design.json", file=str(path))
+    return data
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise CompileError("is missing from the bundle", file=str(path)) from None
+    except OSError as error:
+        raise CompileError(f"cannot be read: {error.strerror}", file=str(path)) from error
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _json(plain: Any) -> bytes:
+    return (json.dumps(plain, indent=1, allow_nan=False) + "\n").encode()
+
+
+def _npz(found: Arrays) -> bytes:
+    """Arrays as NumPy writes them, but never with the time of writing."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in found.items():
+            data = io.BytesIO()
+            np.lib.format.write_array(data, array, allow_pickle=False)
+            entry = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, data.getvalue())
+    return buffer.getvalue()
+
+
+@contextmanager
+def _replacing(folder: Path) -> Iterator[Path]:
+    """Fill a temporary folder beside the target, then put it in the target's place."""
+    target = folder.absolute()
+    temporary: Path | None = None
+    made: list[Path] = []
+    try:
+        _refuse_others(target)
+        made = _make_parents(target)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        yield temporary
+        temporary.chmod(0o755)
+        _swap(temporary, target)
+    except BaseException as error:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+        for parent in reversed(made):
+            parent.rmdir()
+        if isinstance(error, OSError):
+            raise CompileError(
+                f"output folder cannot be written: {error.strerror or error}", file=str(folder)
+            ) from error
+        raise
+
+
+def _refuse_others(target: Path) -> None:
+    if target.exists() and not target.is_dir():
+        raise CompileError("output must be a folder, not a file", file=str(target))
+    if target.is_dir() and any(target.iterdir()) and not (target / MANIFEST).is_file():
+        raise CompileError("output folder must be new, empty or a bundle", file=str(target))
+
+
+def _make_parents(target: Path) -> list[Path]:
+    """Make the folders above the target; return those that were not there."""
+    missing = [parent for parent in reversed(target.parents) if not parent.exists()]
+    made: list[Path] = []
+    try:
+        for parent in missing:
+            parent.mkdir()
+            made.append(parent)
+    except OSError:
+        for parent in reversed(made):
+            parent.rmdir()
+        raise
+    return made
+
+
+def _swap(new: Path, target: Path) -> None:
+    """Put `new` in the target's place; the old one goes only after that."""
+    if not target.exists():
+        new.rename(target)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    target.rename(old)
+    try:
+        new.rename(target)
+    except OSError:
+        old.rename(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
