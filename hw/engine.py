@@ -16,11 +16,15 @@ from vle.hw.operand import Operand
 from vle.hw.scheduler import Scheduler
 from vle.hw.synapses import SynapseArray
 
-SCHEDULER = ("step", "hold", "x_ready", "x_start", "x_zero", "loop_ready", "loop_zero", "free")
-SCHEDULER += ("begin", "release", "start", "tile", "loop_tile", "idle")
-SCHEDULER += ("waiting", "zero_u", "state_write", "state_data")
-NEURONS = ("o_valid", "o", "o_place", "o_row", "o_last", "o_start", "o_held", "o_u")
-NEURONS += ("saturated", "last_at", "place_at")
+SCHEDULER = (
+    *("step", "hold", "x_ready", "x_start", "x_zero", "loop_ready", "loop_zero", "free"),
+    *("begin", "release", "start", "tile", "loop_tile", "idle"),
+    *("waiting", "zero_u", "state_write", "state_data"),
+)
+NEURONS = (
+    *("o_valid", "o", "o_place", "o_row", "o_last", "o_start", "o_held", "o_u"),
+    *("saturated", "last_at", "place_at"),
+)
 
 
 class Engine(wiring.Component):

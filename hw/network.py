@@ -101,8 +101,9 @@ class NetworkCore(wiring.Component):
             self._connect_trace(m, engines)
         return m
 
-    def _place(self, layer: int, engines: list[Engine]) -> tuple[Engine, int]:
+    def _place(self, layer: int | None, engines: list[Engine]) -> tuple[Engine, int]:
         """Engine of a layer, and the layer's place in it."""
+        assert layer is not None
         geometry, place = self.chip.engine_of(layer)
         return engines[geometry.index], place
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
@@ -230,21 +232,18 @@ class NeuronPipeline(wiring.Component):
 
     def _activate(self, m: Module, place: Delay, prosp: Value) -> tuple[Value, Value]:
         """Rates of stage `rate_stage`, from the circuits that the layers need."""
-        engine, answers = self.engine, {}
-        for name, spec, circuit in (
-            ("piecewise", activation.PiecewiseLinear, PiecewiseLinear),
-            ("table", activation.Table, Table),
-        ):
-            if not any(isinstance(layer.activation, spec) for layer in engine.layers):
-                continue
-            unit = circuit(engine)
-            setattr(m.submodules, name, unit)
+        engine = self.engine
+        kinds: list[type] = [type(layer.activation) for layer in engine.layers]
+        answers: dict[type, Any] = {}
+        if activation.PiecewiseLinear in kinds:
+            m.submodules.piecewise = answers[activation.PiecewiseLinear] = PiecewiseLinear(engine)
+        if activation.Table in kinds:
+            m.submodules.table = answers[activation.Table] = table = Table(engine)
+            self._connect_tables(m, table)
+        for kind, unit in answers.items():
             m.d.comb += [unit.place.eq(place[PROSP_STAGE]), unit.prosp.eq(prosp)]
-            both = Delay(m, Cat(unit.r, unit.saturated), name, first=unit.stages)
-            answers[spec] = both[engine.activation_stages]
-            if circuit is Table:
-                self._connect_tables(m, unit)
-        kinds = [type(layer.activation) for layer in engine.layers]
+            both = Delay(m, Cat(unit.r, unit.saturated), "rate", first=unit.stages)
+            answers[kind] = both[engine.activation_stages]
         answer = choose(place[engine.rate_stage], kinds, answers.__getitem__)
         return answer[:-1].as_signed(), answer[-1]
 
