@@ -11,14 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from vle.sim import dynamics, learning, losses
 from vle.sim.dynamics import LayerParameters, Settings
-from vle.sim.gradients.local import PROSPECTIVE, Trace
+from vle.sim.gradients.local import Trace
 from vle.sim.layer import Layer
 from vle.sim.learning import Rates
 
 Floats = NDArray[np.float64]
 __all__ = ["Layer", "Network"]
 
-PLASTICITIES = ("prospective", "filtered", "direct")
+PLASTICITIES = ("prospective", "filtered")
 
 
 @dataclass(eq=False)
@@ -38,8 +38,8 @@ class Network:
     beta
         How strongly the target drives the errors.
     plasticity
-        ``prospective`` (GLE, ``e x^T``), ``filtered`` (``inst_e xbar^T``) or ``direct`` (the same,
-        and errors go down as ``inst_e``); see `vle.sim.gradients.local`.
+        ``prospective`` (GLE, ``e x^T``) or ``filtered`` (``inst_e xbar^T``); see
+        `vle.sim.gradients.local`.
     error_recurrence
         Whether errors also pass through the recurrent weights.
     aligned
@@ -113,13 +113,7 @@ class Network:
         """What `vle.sim.dynamics` needs beside the parameters."""
         activations = tuple(layer.activation for layer in self.layers)
         return Settings(
-            activations,
-            self.dt,
-            self.loss,
-            self.gamma,
-            self.beta,
-            self.error_recurrence,
-            prospective_errors=self.plasticity in PROSPECTIVE,
+            activations, self.dt, self.loss, self.gamma, self.beta, self.error_recurrence
         )
 
     def with_parameters(self, parameters: Any) -> Network:

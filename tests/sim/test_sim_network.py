@@ -166,7 +166,10 @@ def test_bad_layers(changes, message):
         ({"dt": 0.0}, "dt must be positive"),
         ({"dt": float("nan")}, "dt must be finite"),
         ({"loss": "hinge"}, "loss must be one of squared_error, cross_entropy, not 'hinge'"),
-        ({"plasticity": "hebb"}, "plasticity must be one of prospective, filtered, direct, not 'hebb'"),
+        (
+            {"plasticity": "hebb"},
+            "plasticity must be one of prospective, filtered, direct, not 'hebb'",
+        ),
     ],
 )
 def test_bad_networks(changes, message):
