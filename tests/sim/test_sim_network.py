@@ -168,7 +168,7 @@ def test_bad_layers(changes, message):
         ({"loss": "hinge"}, "loss must be one of squared_error, cross_entropy, not 'hinge'"),
         (
             {"plasticity": "hebb"},
-            "plasticity must be one of prospective, filtered, direct, not 'hebb'",
+            "plasticity must be one of prospective, filtered, not 'hebb'",
         ),
     ],
 )
