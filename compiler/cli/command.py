@@ -1,0 +1,117 @@
+"""Options of `vle-compile`, and what it does in which order."""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vle.compiler.boards import BOARDS
+from vle.compiler.cli.terminal import Terminal
+from vle.errors import CompileError, VleError
+
+if TYPE_CHECKING:
+    from vle.compiler import Design
+
+BAD_INPUT, BUG = 2, 1
+PATH = click.Path(path_type=Path)
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("model", type=PATH)
+@click.option("-o", "--output", type=PATH, help="Folder of the bundle. [build/NAME of the model]")
+@click.option("--calibration", type=PATH, help="Recorded inputs as .npy or .npz: (T, [batch,] in).")
+@click.option("--input-range", nargs=2, type=float, help="Lowest and highest input. [-1 1]")
+@click.option("--board", help=f"Fill a board: {', '.join(BOARDS)}.")
+@click.option("--lanes", type=int, help="Synapses worked on per clock.")
+@click.option("--weight-bits", type=int, default=16, show_default=True, help="Bits of a weight.")
+@click.option("--verilog/--no-verilog", default=True, show_default=True, help="Write top.v too.")
+@click.option("--learning", is_flag=True, help="A chip that learns (not there yet).")
+@click.option("--bitstream", is_flag=True, help="Run the FPGA tools too (not there yet).")
+@click.option("-q", "--quiet", is_flag=True, help="Write nothing but errors.")
+@click.option("--json", "as_json", is_flag=True, help="Write the report as JSON.")
+@click.option("-v", "--verbose", is_flag=True, help="Show the traceback of an error.")
+def command(*, quiet: bool, as_json: bool, verbose: bool, **options: Any) -> int:
+    """Compile MODEL, an ONNX file, to integers, a plan of the circuit, and Verilog.
+
+    Writes a bundle: a folder with design.json, params.npz, top.v and a report. Bad input ends with
+    one line that names the file, the node and the rule, exit code 2, and nothing written.
+    """
+    terminal = Terminal(quiet=quiet or as_json)
+    with _reported(verbose) as failed:
+        report = _compile(terminal, **options)
+        if as_json:
+            click.echo(json.dumps(report, indent=1))
+    return failed[0]
+
+
+@contextmanager
+def _reported(verbose: bool) -> Iterator[list[int]]:
+    """Turn an error into one line and an exit code."""
+    code = [0]
+    try:
+        yield code
+    except (VleError, OSError, ValueError) as error:
+        code[0] = BAD_INPUT
+        _say(error, str(error), verbose)
+    except Exception as error:
+        code[0] = BUG
+        hint = "" if verbose else " (a bug of vle; -v shows the traceback)"
+        _say(error, f"{type(error).__name__}: {error}{hint}", verbose)
+
+
+def _say(error: Exception, text: str, verbose: bool) -> None:
+    if verbose:
+        traceback.print_exception(error, file=sys.stderr)
+    click.echo(f"vle-compile: error: {' '.join(text.split())}", err=True)
+
+
+def _compile(
+    terminal: Terminal,
+    *,
+    model: Path,
+    output: Path | None,
+    calibration: Path | None,
+    verilog: bool,
+    learning: bool,
+    bitstream: bool,
+    **options: Any,
+) -> dict[str, Any]:
+    """Compile and write the bundle; return the report."""
+    for wanted, name in ((learning, "--learning"), (bitstream, "--bitstream")):
+        if wanted:
+            raise CompileError(f"{name} is not there yet: this version makes chips that infer")
+    target = output or Path("build") / model.stem
+    design = _design(terminal, model, calibration, options)
+    with terminal.working("writing the bundle" + (" and its Verilog" if verilog else "")):
+        design.save(target, verilog=verilog)
+    terminal.show(model, target, design.report)
+    return design.report
+
+
+def _design(
+    terminal: Terminal, model: Path, calibration: Path | None, options: dict[str, Any]
+) -> Design:
+    """Read the model and the data, and compile."""
+    # Imported here, so that --help and a mistyped option answer at once.
+    from vle.compiler import compile_model  # noqa: PLC0415
+    from vle.compiler.cli.data import read_calibration  # noqa: PLC0415
+    from vle.compiler.frontend import import_model  # noqa: PLC0415
+
+    with terminal.working(f"reading {model}"):
+        imported = import_model(model)
+        data = None if calibration is None else read_calibration(calibration, imported.network)
+    with terminal.working("choosing formats and folding"):
+        try:
+            design = compile_model(imported.network, calibration=data, **options)
+        except CompileError as error:
+            file = error.file or str(model)
+            raise CompileError(error.message, file=file, node=error.node) from error
+    design.report["notes"][:0] = imported.notes
+    return design
