@@ -18,7 +18,8 @@ class EngineSpec:
     pe, simd
         Rows (neurons) and columns (inputs) worked on per clock; any number from 1.
     layers
-        Indices of its layers, in the order of work.
+        Indices of its layers, in any order: the engine works from the lowest up, so that no layer
+        waits for the one just done before it.
     """
 
     pe: int
@@ -88,7 +89,10 @@ class ChipSpec:
     @cached_property
     def engines(self) -> tuple[Engine, ...]:
         """Geometry of each engine."""
-        plans = [(engine.pe, engine.simd, engine.layers) for engine in self.folding.engines]
+        plans = [
+            (engine.pe, engine.simd, tuple(sorted(engine.layers)))
+            for engine in self.folding.engines
+        ]
         return lay_out_engines(self.network.layers, plans)
 
     @cached_property

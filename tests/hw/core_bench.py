@@ -179,7 +179,9 @@ class CoreBench:
     def outputs(self) -> tuple[np.ndarray, np.ndarray]:
         """Frames taken so far, and their start flags; every `last` must be where it belongs."""
         size = self.chip.network.layers[-1].outputs
-        data, last, start = (np.array(kind).reshape(-1, size) for kind in zip(*self.words))
+        data, last, start = (
+            np.array(kind).reshape(-1, size) for kind in zip(*self.words, strict=True)
+        )
         assert not last[:, :-1].any()
         assert last[:, -1].all()
         assert (start == start[:, :1]).all()
