@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from vle.errors import CompileError
 
 if TYPE_CHECKING:
@@ -72,8 +74,9 @@ def _import_foreign(model: ModelProto) -> Imported:
     from vle.compiler.frontend.reading import read_steps  # noqa: PLC0415
     from vle.sim import Network  # noqa: PLC0415
 
-    script = read_steps(model, build_chain(model))
-    layers, notes = build_layers(script.steps, script.inputs)
+    with np.errstate(all="ignore"):  # what is not finite is refused, with its node
+        script = read_steps(model, build_chain(model))
+        layers, notes = build_layers(script.steps, script.inputs)
     if not layers:
         raise CompileError("model must have at least one layer, not none")
     return Imported(Network(layers, 1.0, aligned=True), script.notes + notes)

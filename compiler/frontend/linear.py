@@ -97,8 +97,7 @@ def _mul(operation: Operation, frame: Frame, sizes: Sizes) -> Reading:
 def _div(operation: Operation, frame: Frame, sizes: Sizes) -> Reading:
     if operation.data_index != 0:
         raise operation.refuse("must divide by a constant, not by the signal")
-    with np.errstate(divide="ignore"):  # an infinite scale is refused afterwards
-        other = 1 / _per_feature(operation, 1, frame, None)
+    other = 1 / _per_feature(operation, 1, frame, None)
     return _arithmetic(operation, frame, np.asarray(other), np.array(0.0))
 
 
@@ -118,8 +117,7 @@ def _batch_normalization(operation: Operation, frame: Frame, sizes: Sizes) -> Re
     if shapes != [(width,)] * 4:
         raise operation.refuse(f"constants must be of shape ({width},), not {shapes}")
     gain, offset, mean, variance = (np.asarray(array, np.float64) for array in arrays)
-    with np.errstate(invalid="ignore", divide="ignore"):  # refused afterwards
-        scale = gain / np.sqrt(variance + operation.attributes.get("epsilon", 1e-5))
+    scale = gain / np.sqrt(variance + operation.attributes.get("epsilon", 1e-5))
     step = Elementwise(operation.node, scale, offset - scale * mean)
     return Reading(frame.with_features(width, 1 if len(frame.axes) > 1 else -1), (step,))
 

@@ -216,7 +216,8 @@ def test_an_error_while_writing_leaves_nothing(compiled, model, here, monkeypatc
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    assert_refused(compiled(model, "--no-verilog", "-o", "deep/down/out"), "No space left on device", here)
+    result = compiled(model, "--no-verilog", "-o", "deep/down/out")
+    assert_refused(result, "No space left on device", here)
 
 
 def test_a_bug_is_one_line_too_and_v_shows_the_traceback(compiled, model, here, monkeypatch):

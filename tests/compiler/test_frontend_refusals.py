@@ -1,5 +1,8 @@
 """What cannot come in is told why: the file, the node, the rule."""
 
+import contextlib
+import os
+
 import numpy as np
 import onnx
 import pytest
@@ -10,6 +13,8 @@ from vle.errors import CompileError
 from vle.sim import Layer, Network
 
 INT = np.int64
+SOAK = bool(os.environ.get("VLE_SOAK"))
+CASES, SOAK_CASES = 100, 3500
 W, B = f4(3, 5), f4(5)
 make = onnx.helper.make_node
 
@@ -279,3 +284,32 @@ def test_a_model_that_breaks_onnx_itself(tmp_path):
 def test_a_model_that_computes_nothing(tmp_path):
     path = graph(tmp_path / "m.onnx", [make("Identity", ["x"], ["y"])])
     refused(path, "model must have at least one layer, not none")
+
+
+# Damage
+
+
+def samples(path):
+    dense = (node("Reshape", "x", INT([-1, 3])), node("Gemm", "x", W, B), node("Relu", "x"))
+    yield chain(path, ["n", 1, 3], *dense, node("Softmax", "x")).read_bytes()
+    layer = node("RNN", "x", f4(1, 4, 3), f4(1, 4, 4), f4(1, 8), hidden_size=4)
+    last = (node("Squeeze", "x", INT([1])), node("Slice", "x", INT([-1]), INT([99]), INT([0])))
+    yield chain(path, ["T", 2, 3], layer, *last).read_bytes()
+    layers = (Layer(f4(4, 3), f4(4), 1, 1, "tanh", f4(4, 4)), Layer(f4(2, 4), f4(2), 1, 1, "relu"))
+    Network(layers, 0.5).save(path)
+    yield path.read_bytes()
+
+
+def test_damaged_files_are_read_or_refused(tmp_path):
+    """Whatever happens to a file, nothing but a `CompileError` comes out, and no warning."""
+    rng = np.random.default_rng(1)
+    path = tmp_path / "m.onnx"
+    for good in samples(path):
+        for _ in range(SOAK_CASES if SOAK else CASES):
+            data = np.frombuffer(good, np.uint8).copy()
+            where = rng.integers(len(data), size=rng.integers(1, 4))
+            data[where] ^= (1 << rng.integers(8, size=len(where))).astype(np.uint8)
+            path.write_bytes(data[: rng.integers(len(data)) if rng.uniform() < 0.1 else None])
+            with contextlib.suppress(CompileError):
+                read_model(path)
+    assert [file.name for file in tmp_path.iterdir()] == ["m.onnx"]
