@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -147,7 +148,7 @@ class Design:
         if words.size and words.max() > high:
             raise ValueError(f"x must be integers in {low}..{high}, not {words.max()}")
         batch = words.shape[1:-1]
-        words = words.astype(np.int64).reshape(len(words), -1, words.shape[-1])
+        words = words.astype(np.int64).reshape(len(words), math.prod(batch), words.shape[-1])
         session = self._begin(words.shape[1], reset)
         aligned = self.reference.aligned if aligned is None else aligned
         got = run_raw(self.network, session, words, aligned=aligned, trace=trace)

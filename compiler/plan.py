@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import combinations
 
@@ -11,17 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vle.compiler import timing
-from vle.compiler.boards import Board
+from vle.compiler.boards import BOARDS, Board
 from vle.compiler.folding import ChipSpec, EngineSpec, Folding
 from vle.compiler.latency import STATE_LOOP
 from vle.compiler.layer import LayerSpec
 from vle.compiler.network import NetworkSpec
-from vle.compiler.resources import fit, resources
+from vle.compiler.resources import Fit, blocks_of, fit, resources
 from vle.errors import CompileError
 
 DEFAULT_LANES = 32
 SUBSETS_UP_TO = 7  # layers: beyond, an engine serves neighbours only
-EXACT = 24  # foldings that the exact timing judges
+EXACT = 32  # foldings that the exact timing judges
+TIE = 1e-6  # lanes per engine: fewer engines, or more, where all else is equal
 
 Group = tuple[int, ...]
 
@@ -85,18 +86,20 @@ def _candidates(network: NetworkSpec, lanes: int, per_engine: int) -> Iterator[F
         return
     found: set[Folding] = set()
     for cycles in budgets[first:]:
-        cost, groups = _cheapest(network, options, cycles, per_engine)
-        if cost > lanes:
-            continue
-        for shapes in _variants(options, groups, max(cycles, floor)):
-            folding = Folding(
-                tuple(EngineSpec(s.pe, s.simd, g) for g, s in zip(groups, shapes, strict=True))
-            )
-            if folding.lanes + per_engine * len(groups) <= lanes and folding not in found:
-                found.add(folding)
-                yield folding
+        for tie in (TIE, -TIE):
+            _, groups = _cheapest(network, options, cycles, per_engine + tie)
+            for shapes in _variants(options, groups, max(cycles, floor)):
+                folding = _folding(groups, shapes)
+                if folding.lanes + per_engine * len(groups) <= lanes and folding not in found:
+                    found.add(folding)
+                    yield folding
         if len(found) >= EXACT or cycles > 1.15 * max(budgets[first], floor):
             return
+
+
+def _folding(groups: list[Group], shapes: list[Shape]) -> Folding:
+    pairs = zip(groups, shapes, strict=True)
+    return Folding(tuple(EngineSpec(shape.pe, shape.simd, group) for group, shape in pairs))
 
 
 def _variants(
@@ -155,7 +158,7 @@ def _breaks(sizes: list[int], most: int) -> NDArray[np.int64]:
 
 
 def _cheapest(
-    network: NetworkSpec, options: dict[Group, list[Shape]], cycles: int, per_engine: int
+    network: NetworkSpec, options: dict[Group, list[Shape]], cycles: int, per_engine: float
 ) -> tuple[float, list[Group]]:
     """Fewest lanes with which every engine keeps within the clocks, over all ways to group."""
     cost = {
@@ -180,7 +183,7 @@ def _cheapest(
         return best[left]
 
     total, groups = solve(frozenset(range(len(network.layers))))
-    return float(np.floor(total)) if np.isfinite(total) else total, groups
+    return float(np.round(total)) if np.isfinite(total) else total, groups
 
 
 def _first(values: list[int], good: Callable[[int], bool]) -> int | None:
@@ -215,11 +218,36 @@ def _plan_board(network: NetworkSpec, board: Board, lanes: int | None) -> Foldin
 def _refusal(network: NetworkSpec, board: Board, chip: ChipSpec) -> str:
     """Say by how much the smallest circuit misses the board, and what would help."""
     least = fit(chip, board)
-    names = {"multipliers": "multipliers", "blocks": "memory blocks", "luts": "look-up tables"}
+    parts = (
+        ("multipliers", least.multipliers),
+        ("memory blocks", least.blocks),
+        ("look-up tables", least.luts),
+    )
     over = [
-        f"{getattr(least, key)[0]} {what} of {getattr(least, key)[1]} "
-        f"({getattr(least, key)[0] - getattr(least, key)[1]} too many)"
-        for key, what in names.items()
-        if getattr(least, key)[0] > getattr(least, key)[1]
+        f"{need} {what} of {have} ({need - have} too many)"
+        for what, (need, have) in parts
+        if need > have
     ]
-    return f"the network does not fit {board.name}: even one lane needs {', '.join(over)}"
+    text = f"the network does not fit {board.name}: even one lane needs {', '.join(over)}"
+    return f"{text}; {_remedy(network, board, least)}"
+
+
+def _remedy(network: NetworkSpec, board: Board, least: Fit) -> str:
+    """Say how few bits per weight would do, and which board is large enough."""
+    ways = []
+    folding = Folding((EngineSpec(1, 1, tuple(range(len(network.layers)))),))
+    widest = max(layer.weight_width for layer in network.layers)
+    for bits in range(widest - 1, 3, -1):
+        saved = _weight_blocks(network, widest, board) - _weight_blocks(network, bits, board)
+        if replace(least, blocks=(least.blocks[0] - saved, board.blocks)).fits:
+            ways.append(f"{bits}-bit weights")
+            break
+    for other in sorted(BOARDS.values(), key=lambda b: b.memory_bits):
+        if fit(ChipSpec(network, folding), other).fits:
+            ways.append(f"the board {other.name}")
+            break
+    return f"{' or '.join(ways) or 'only a smaller network'} would do"
+
+
+def _weight_blocks(network: NetworkSpec, bits: int, board: Board) -> int:
+    return blocks_of(bits, sum(layer.weight.size for layer in network.layers), 1, board)

@@ -71,9 +71,21 @@ def quantize(
         spec, approximation, said = job.run(None if moments is None else moments[index])
         specs.append(spec)
         approximations.append(approximation)
-        notes += [f"{spec.name}: {note}" for note in said]
+        notes.append((index, said))
         x_format = spec.rate_format
-    return Quantized(NetworkSpec(tuple(specs)), tuple(approximations), tuple(notes))
+    return Quantized(NetworkSpec(tuple(specs)), tuple(approximations), _joined(notes))
+
+
+def _joined(notes: list[tuple[int, list[str]]]) -> tuple[str, ...]:
+    """Say once what holds for several layers."""
+    layers: dict[str, list[int]] = {}
+    for index, said in notes:
+        for note in said:
+            layers.setdefault(note, []).append(index)
+    return tuple(
+        f"layer{'s' * (len(which) > 1)} {', '.join(map(str, which))}: {note}"
+        for note, which in layers.items()
+    )
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,138 @@
+"""Bundles: whole or not at all, the same bytes every time, and checked when read."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from nets import random_network, random_signal
+
+from vle.compiler import Design, bundle, compile_model
+from vle.errors import CompileError
+
+
+def make(seed=0, **options):
+    rng = np.random.default_rng(seed)
+    network = random_network(rng, [3, 6, 5, 2], recurrent=True, aligned=True)
+    x = random_signal(rng, 50, 2, 3)
+    return compile_model(network, calibration=x, lanes=4, **options), x
+
+
+def test_a_bundle_brings_back_an_equal_design(tmp_path):
+    design, x = make()
+    design.save(tmp_path / "b")
+    again = Design.load(tmp_path / "b")
+    assert again == design
+    assert again.report == design.report
+    assert np.array_equal(again.run(x), design.run(x))
+    assert again.cycles_per_step == design.cycles_per_step
+
+
+def test_the_same_input_gives_the_same_bytes(tmp_path):
+    first, second = (bundle.contents(make()[0]) for _ in range(2))
+    assert first == second
+    assert set(first) == {
+        "design.json",
+        "params.npz",
+        "report.json",
+        "report.html",
+        "vle_model.h",
+    }
+    assert bundle.contents(make(1)[0]) != first
+
+
+@pytest.mark.parametrize("name", ["params.npz", "report.json", "design.json", "vle_model.h"])
+def test_damage_is_found_and_named(tmp_path, name):
+    make()[0].save(tmp_path)
+    file = tmp_path / name
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(CompileError, match=f"{name}: is damaged"):
+        Design.load(tmp_path)
+    file.unlink()
+    with pytest.raises(CompileError, match=f"{name}: is missing"):
+        Design.load(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"sha256": 1}', "null"])
+def test_a_manifest_that_is_none_is_refused(tmp_path, text):
+    (tmp_path / "design.json").write_text(text)
+    with pytest.raises(CompileError, match=r"design\.json: is damaged"):
+        Design.load(tmp_path)
+
+
+def test_a_bundle_is_replaced_and_other_folders_are_not(tmp_path):
+    make()[0].save(tmp_path / "b")
+    (tmp_path / "b" / "old").touch()
+    other, _ = make(1)
+    other.save(tmp_path / "b")
+    assert Design.load(tmp_path / "b") == other
+    assert not (tmp_path / "b" / "old").exists()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").touch()
+    with pytest.raises(CompileError, match="must be new, empty or a bundle"):
+        other.save(tmp_path / "mine")
+    (tmp_path / "file").touch()
+    with pytest.raises(CompileError, match="must be a folder, not a file"):
+        other.save(tmp_path / "file")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["b", "file", "mine"]
+
+
+def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch):
+    design, _ = make()
+    design.save(tmp_path / "old")
+    before = (tmp_path / "old" / "design.json").read_bytes()
+    written = Path.write_bytes
+
+    def full(self, data):
+        if self.name == "report.html":
+            written(self, data[:10])
+            raise OSError(28, os.strerror(28))
+        return written(self, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    for target in ("old", "new", "deep/in/new"):
+        with pytest.raises(CompileError, match="cannot be written: No space left"):
+            design.save(tmp_path / target)
+    assert [p.name for p in tmp_path.iterdir()] == ["old"]
+    assert (tmp_path / "old" / "design.json").read_bytes() == before
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(CompileError, match="cannot be written"):
+        make()[0].save(tmp_path / "file" / "b")
+
+
+def test_the_report_has_what_the_contract_names():
+    report = make()[0].report
+    names = "cycles_per_step latency_steps multipliers memory_bits engines layers"
+    assert set(names.split()) <= set(report)
+    assert report["latency_steps"] == 2
+    assert json.loads(json.dumps(report, allow_nan=False)) == report
+    for layer in report["layers"]:
+        assert layer["proof"]["holds"]
+        assert layer["saturation"] == {"current": 0, "prosp": 0, "rate": 0}
+
+
+def test_the_header_is_c(tmp_path):
+    header = bundle.contents(make()[0])["vle_model.h"].decode()
+    assert "#define VLE_INPUTS " in header
+    lines = [
+        line for line in header.splitlines() if line.startswith("#define") and "_H" not in line
+    ]
+    names = [line.split()[1] for line in lines]
+    assert len(names) == len(set(names))
+    for line in lines:
+        name, value = line.split(maxsplit=2)[1:] if len(line.split()) > 2 else (line, "0")
+        assert name.isidentifier()
+        eval(value.replace("u", ""), {})  # a number or a shift
+
+
+def test_the_page_stands_alone():
+    page = bundle.contents(make()[0])["report.html"].decode()
+    assert page.startswith("<!doctype html>")
+    for outside in ("http://", "https://", "src=", "<link", "@import"):
+        assert outside not in page.replace("http://www.w3.org/2000/svg", "")

@@ -1,0 +1,126 @@
+"""Plans: within their lanes, as fast as promised, and the proofs of the sums on them."""
+
+from itertools import pairwise, product
+from time import process_time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nets import random_network
+from random_specs import random_spec
+
+from vle.compiler import compile_model, timing
+from vle.compiler.boards import BOARDS
+from vle.compiler.folding import ChipSpec, EngineSpec, Folding
+from vle.compiler.plan import plan
+from vle.compiler.proof import prove
+from vle.compiler.ranges import Range
+from vle.compiler.resources import fit
+from vle.errors import CompileError
+
+
+def mlp(sizes, **options):
+    rng = np.random.default_rng(0)
+    network = random_network(rng, sizes, activation="relu", instantaneous=True)
+    return compile_model(network, input_range=(-1, 1), **options)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.integers(1, 12), min_size=2, max_size=5),
+    st.integers(1, 90),
+    st.integers(0, 2**32 - 1),
+)
+def test_any_number_of_lanes_is_kept_to(sizes, lanes, seed):
+    spec = random_spec(np.random.default_rng(seed), sizes)
+    folding = plan(spec, lanes=lanes)
+    assert folding.lanes <= lanes
+    whole = Folding((EngineSpec(1, 1, tuple(range(len(spec.layers)))),))
+    cycles = timing.steady_cycles(ChipSpec(spec, folding))
+    assert cycles <= timing.steady_cycles(ChipSpec(spec, whole))
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 3, 4, 6, 9])
+def test_small_plans_are_the_best_there_are(lanes):
+    """Against every folding of two layers that fits the lanes."""
+    spec = random_spec(np.random.default_rng(1), [4, 6, 3], recurrent=False)
+    sizes = range(1, lanes + 1)
+    shapes = [(pe, simd) for pe, simd in product(sizes, sizes) if pe * simd <= lanes]
+    foldings = [Folding((EngineSpec(pe, simd, (0, 1)),)) for pe, simd in shapes]
+    foldings += [
+        Folding((EngineSpec(*a, (0,)), EngineSpec(*b, (1,))))
+        for a, b in product(shapes, shapes)
+        if a[0] * a[1] + b[0] * b[1] <= lanes
+    ]
+    best = min(timing.steady_cycles(ChipSpec(spec, folding)) for folding in foldings)
+    assert timing.steady_cycles(ChipSpec(spec, plan(spec, lanes=lanes))) <= 1.05 * best
+
+
+@pytest.mark.parametrize(("lanes", "most"), [(8, 1000), (64, 140)])
+def test_the_mlp_of_the_comparison_takes_no_more_than_promised(lanes, most):
+    design = mlp([40, 64, 64, 10], lanes=lanes, weight_bits=8)
+    assert design.cycles_per_step <= most
+    assert design.folding.lanes <= lanes
+    macs = sum(a * b for a, b in pairwise([40, 64, 64, 10]))
+    assert design.cycles_per_step <= 1.1 * macs / lanes + 10
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_boards_are_filled_but_not_overfilled(board):
+    design = mlp([16, 24, 10], board=board, weight_bits=8)
+    assert fit(design.chip, BOARDS[board]).fits
+    assert design.report["board"]["needed"]["multipliers"][0] <= BOARDS[board].multipliers
+
+
+def test_what_does_not_fit_says_by_how_much_and_what_would():
+    with pytest.raises(CompileError, match="does not fit icebreaker") as caught:
+        mlp([64, 128, 64], board="icebreaker")
+    assert "memory blocks of 30" in caught.value.message
+    assert "too many" in caught.value.message
+    assert "5-bit weights or the board tang-nano-20k would do" in caught.value.message
+    with pytest.raises(CompileError, match="only a smaller network would do"):
+        mlp([700, 800, 700], board="icebreaker")
+
+
+def test_lanes_and_a_board_together_keep_to_both():
+    design = mlp([16, 24, 10], board="ulx3s-85f", lanes=5)
+    assert design.folding.lanes <= 5
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(1, 9), min_size=2, max_size=4), st.integers(0, 2**32 - 1))
+def test_no_order_of_the_worst_input_passes_the_proven_bound(sizes, seed):
+    """For every neuron, inputs of the signs that make its sum largest, summed either way round."""
+    rng = np.random.default_rng(seed)
+    chip = ChipSpec(spec := random_spec(rng, sizes), plan(spec, lanes=4))
+    for layer, proof in zip(spec.layers, prove(chip), strict=True):
+        assert proof.holds
+        ends = np.array([(layer.x_format.low, layer.x_format.high)] * layer.inputs)
+        if layer.recurrent:
+            own = [(layer.rate_format.low, layer.rate_format.high)] * layer.outputs
+            ends = np.concatenate([ends, own])
+        for i, row in enumerate(layer.weight):
+            for sign in (1, -1):
+                worst = np.where(sign * row > 0, ends[:, 1], ends[:, 0])
+                partial = np.cumsum(rng.permutation(row * worst))
+                assert np.abs(partial).max() <= proof.bounds[i] < 1 << (proof.width - 1)
+        reached = max(abs(int(r @ np.where(r > 0, ends[:, 1], ends[:, 0]))) for r in layer.weight)
+        assert proof.slack <= proof.width - reached.bit_length() - 1 + 1
+
+
+def test_a_stated_range_proves_more():
+    design = mlp([4, 6, 3])
+    proofs = prove(design.chip, Range(np.full(4, -0.25), np.full(4, 0.25)))
+    assert all((p.reached <= p.bounds).all() for p in proofs)
+    assert proofs[0].reached.max() <= 0.26 * proofs[0].bounds.max()
+    report = design.report["layers"][0]["proof"]
+    assert report["holds"]
+    assert report["reached"] < report["bound"] < 1 << (report["width"] - 1)
+
+
+def test_planning_is_fast():
+    spec = mlp([40, 64, 64, 64, 64, 64, 10]).network
+    begin = process_time()
+    plan(spec, lanes=64)
+    assert process_time() - begin < 1.0

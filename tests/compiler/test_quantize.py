@@ -1,0 +1,175 @@
+"""Float against integers within the derived bound; what quantisation must do and refuse."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nets import random_network, random_signal
+
+from vle.compiler import compile_model
+from vle.compiler.bounds import rate_errors, real_weight
+from vle.compiler.calibration import calibrate
+from vle.compiler.formats import Widths
+from vle.compiler.quantize import quantize
+from vle.compiler.run import Session, run_raw
+from vle.errors import CompileError
+from vle.sim import Layer, Network
+from vle.sim.activations import NAMES
+
+SIZES = st.lists(st.integers(1, 12), min_size=2, max_size=4)
+
+
+def within_bound(network, x, known, widths):
+    made = quantize(network, known.ranges, widths, known.moments)
+    bounds = rate_errors(network, made.network, made.approximations, known.ranges)
+    session = Session()
+    words = made.network.layers[0].x_format.quantize(x)
+    got = run_raw(made.network, session, words, aligned=False, trace=True)
+    assert not any(map(any, session.saturation))
+    real = network.run(x)
+    assert (np.abs(made.network.layers[-1].rate_format.real(got.output) - real) <= bounds[-1]).all()
+    return made, bounds
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    SIZES,
+    st.sampled_from(NAMES),
+    st.tuples(st.booleans(), st.booleans()),
+    st.integers(4, 16),
+    st.integers(0, 2**32 - 1),
+)
+def test_integers_are_within_the_derived_bound(sizes, name, kinds, bits, seed):
+    data, instantaneous = kinds
+    rng = np.random.default_rng(seed)
+    network = random_network(rng, sizes, activation=name, instantaneous=instantaneous)
+    x = random_signal(rng, 60, 3, sizes[0])
+    known = calibrate(network, x if data else None, (-1, 1))
+    within_bound(network, x, known, Widths(weight=bits))
+
+
+def test_the_bound_shrinks_with_the_widths():
+    rng = np.random.default_rng(0)
+    network = random_network(rng, [6, 12, 12, 4], activation="tanh", instantaneous=True)
+    x = random_signal(rng, 50, 4, 6)
+    known = calibrate(network, None, (-1, 1))
+    wide, narrow = (
+        within_bound(network, x, known, Widths(weight=w, rate=r, potential=u))[1][-1].max()
+        for w, r, u in ((16, 18, 30), (8, 10, 20))
+    )
+    assert wide < 0.02 * narrow
+    assert wide < 0.01
+
+
+@settings(max_examples=25, deadline=None)
+@given(SIZES, st.integers(2, 16), st.booleans(), st.integers(0, 2**32 - 1))
+def test_nearest_weights_are_within_half_a_step(sizes, bits, recurrent, seed):
+    rng = np.random.default_rng(seed)
+    network = random_network(rng, sizes, recurrent=recurrent, activation="tanh")
+    known = calibrate(network, None, (-1, 1))
+    made = quantize(network, known.ranges, Widths(weight=bits))
+    for layer, spec in zip(network.layers, made.network.layers, strict=True):
+        matrix = layer.weight
+        if recurrent:
+            matrix = np.concatenate([matrix, layer.recurrent], axis=1)
+        got = real_weight(spec)
+        columns = np.full(spec.columns, spec.x_format.f_bits)
+        columns[spec.inputs :] = spec.rate_format.f_bits
+        step = np.ldexp(
+            spec.scale[:, None] * 1.0, columns - spec.u_format.f_bits - spec.scale_shift
+        )
+        assert (np.abs(got - matrix) <= step / 2 * (1 + 1e-9)).all()
+        assert (np.abs(spec.weight) <= (1 << (bits - 1)) - 1).all()
+
+
+def test_compensation_on_data_beats_rounding_to_the_nearest():
+    rng = np.random.default_rng(1)
+    mixing = rng.normal(size=(24, 24)) @ np.diag(np.linspace(2, 0.01, 24))
+    x = np.tanh(random_signal(rng, 200, 8, 24) @ mixing)
+    network = random_network(rng, [24, 30, 10], activation="tanh")
+    known = calibrate(network, x)
+    real = network.run(x)
+
+    def error(moments):
+        made = quantize(network, known.ranges, Widths(weight=6), moments)
+        words = made.network.layers[0].x_format.quantize(x)
+        got = run_raw(made.network, Session(), words, aligned=False).output
+        return np.sqrt(np.mean((made.network.layers[-1].rate_format.real(got) - real) ** 2))
+
+    assert error(known.moments) < 0.7 * error(None)
+
+
+def test_weights_on_the_grid_stay_as_they_are():
+    """A network read back from a chip becomes the same integers, given the same ranges."""
+    rng = np.random.default_rng(2)
+    network = random_network(rng, [5, 8, 3], activation="tanh")
+    x = random_signal(rng, 100, 4, 5)
+    known = calibrate(network, x)
+    first = quantize(network, known.ranges, Widths(weight=8), None).network
+    layers = [
+        Layer(real_weight(spec), layer.bias, layer.tau_m, layer.tau_r, layer.activation)
+        for layer, spec in zip(network.layers, first.layers, strict=True)
+    ]
+    again = quantize(Network(tuple(layers), 1.0), known.ranges, Widths(weight=8), None).network
+    for a, b in zip(first.layers, again.layers, strict=True):
+        assert np.array_equal(real_weight(a), real_weight(b))
+
+
+def one(weight, *, tau_m=1.0, tau_r=1.0, activation="relu"):
+    weight = np.asarray(weight, dtype=float)
+    return Network((Layer(weight, np.zeros(len(weight)), tau_m, tau_r, activation),), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("network", "said"),
+    [
+        (one([[1e9, 0.0], [1e-9, 1e-9]]), "weights of neuron 1 must not vanish"),
+        (one([[1.0], [1.0]], tau_m=[1.0, 1e5]), "alpha of neuron 1 must be represented within 1%"),
+        (one([[1.0], [1.0]], tau_r=[1e3, 1.0], tau_m=[1.0, 4e3]), "must be represented within 1%"),
+    ],
+)
+def test_what_cannot_be_held_is_refused(network, said):
+    with pytest.raises(CompileError, match=said):
+        compile_model(network, input_range=(-1, 1), weight_bits=8)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"calibration": np.zeros((5, 3))}, r"must be of shape \(T, 2\)"),
+        ({"calibration": np.zeros(5)}, r"must be of shape"),
+        ({"calibration": np.zeros((0, 2))}, "must not be empty"),
+        ({"calibration": np.full((5, 2), np.nan)}, "must be finite"),
+        ({"calibration": [["a", "b"]]}, "must be numbers"),
+        ({"input_range": (1, -1)}, "not reversed"),
+        ({"input_range": (0, np.inf)}, "must be finite"),
+        ({"input_range": ([0, 0, 0], 1)}, "two arrays of 2"),
+        ({"weight_bits": 1}, "weight bits must be in 2..18"),
+        ({"rate_bits": 40}, "rate bits must be in"),
+        ({"lanes": 0}, "lanes must be 1 or more"),
+        ({"board": "mine"}, "board must be one of ulx3s-85f"),
+    ],
+)
+def test_bad_options_are_refused(options, said):
+    with pytest.raises(CompileError, match=said):
+        compile_model(one([[1.0, 2.0]]), **options)
+
+
+def test_silent_inputs_and_dead_neurons_compile():
+    network = one(np.zeros((3, 2)))
+    design = compile_model(network, calibration=np.zeros((4, 2)))
+    assert np.array_equal(design.run(np.zeros((4, 2))), np.zeros((4, 3)))
+
+
+def test_a_recurrent_layer_without_settled_intervals_is_probed():
+    rng = np.random.default_rng(3)
+    layer = Layer(rng.normal(size=(6, 2)), np.zeros(6), 2.0, 2.0, "relu", 0.2 * np.ones((6, 6)))
+    design = compile_model(Network((layer,), 1.0), input_range=(-1, 1))
+    assert design.report["calibration"]["source"] == "probes"
+    assert any("do not settle" in note for note in design.report["notes"])
+
+
+def test_nothing_stated_is_noted():
+    notes = compile_model(one([[1.0, 2.0]])).report["notes"]
+    assert any("taken to be within -1..1" in note for note in notes)
+    assert any("neither lanes nor a board" in note for note in notes)
