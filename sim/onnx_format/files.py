@@ -26,6 +26,8 @@ def read_model_file(path: str | os.PathLike[str]) -> ModelProto:
     if path.is_dir():
         raise IsADirectoryError(f"{path}: must be an ONNX file, not a folder")
     size = path.stat().st_size
+    if not path.is_file():
+        raise ValueError(f"{path}: must be a regular file, not a device or a pipe")
     if size > LIMIT:
         raise ValueError(f"{path}: must be at most {LIMIT} bytes, not {size}; use external data")
     try:

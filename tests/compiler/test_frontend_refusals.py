@@ -33,6 +33,7 @@ def refused(path, rule):
 def test_no_file_and_a_folder(tmp_path):
     refused(tmp_path / "none.onnx", r"none\.onnx: there is no such file")
     refused(tmp_path, "must be an ONNX file, not a folder")
+    refused("/dev/zero", "must be a regular file")
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"\x08\x08", b"PK\x03\x04", bytes(1000)])
