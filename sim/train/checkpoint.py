@@ -49,7 +49,7 @@ def record(path: Path) -> dict[str, Any]:
         If the file is no checkpoint of this format, or is truncated.
     """
     try:
-        with np.load(path) as file:
+        with np.load(io.BytesIO(path.read_bytes())) as file:
             data: dict[str, Any] = json.loads(str(file["record"]))
     except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as error:
         raise ValueError(f"{path} must be a whole checkpoint of vle-train: {error}") from error

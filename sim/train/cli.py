@@ -96,7 +96,7 @@ def command(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; a mistake is one line and exit code 2, Ctrl-C is 130."""
     try:
-        sys.exit(command.main(arguments, prog_name="vle-train", standalone_mode=False))
+        sys.exit(command.main(arguments, prog_name="vle-train", standalone_mode=False) or 0)
     except click.ClickException as error:
         click.echo(f"vle-train: {error.format_message()}", err=True)
         sys.exit(2)

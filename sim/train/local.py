@@ -104,13 +104,19 @@ def _gradient(
             g, after = local.filtered(p, s, trace, groups, rule.settings.dt)
         else:
             g, after = local.prospective(p, s), trace
-        gradients.append(_of_logarithms(g, p, batch))
+        gradients.append(_per_variable(g, p, batch, rule.learn_tau))
         advanced.append(after)
     return tuple(gradients), tuple(advanced)
 
 
-def _of_logarithms(g: LayerParameters, p: LayerParameters, batch: int) -> LayerParameters:
+def _per_variable(
+    g: LayerParameters, p: LayerParameters, batch: int, learn_tau: bool
+) -> LayerParameters:
     """Return `dC/d log tau = tau dC/d tau` in the place of `dC/d tau`, all divided by the batch."""
-    g = g._replace(tau_m=g.tau_m * p.tau_m, tau_r=g.tau_r * p.tau_r)
+    zero = jnp.zeros_like(p.tau_m)  # saves the sums over the batch where they are not wanted
+    g = g._replace(
+        tau_m=g.tau_m * p.tau_m if learn_tau else zero,
+        tau_r=g.tau_r * p.tau_r if learn_tau else zero,
+    )
     averaged: LayerParameters = jax.tree.map(lambda a: a / batch, g)
     return averaged

@@ -132,7 +132,7 @@ def _refuse(name: str, rule: str, value: object) -> None:
 
 
 _DEFAULTS = {
-    "mnist1d": Recipe("mnist1d", widths=(53,) * 6, epochs=100, noise_bits=8),
+    "mnist1d": Recipe("mnist1d", widths=(53,) * 6, epochs=40, noise_bits=8),
     "lagline": Recipe("lagline", widths=(1,), epochs=400, batch=10, rate=0.02, weight_decay=0.0),
     "lagnet": Recipe("lagnet", widths=(8, 8), epochs=200, batch=10, rate=0.01, weight_decay=0.0),
     "mackey_glass": Recipe("mackey_glass", widths=(32, 32), epochs=100, batch=10, weight_decay=0.0),

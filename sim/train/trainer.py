@@ -76,15 +76,13 @@ class Trainer:
         self._batches = -(-len(task.train) // recipe.batch)
         updates = self._batches * recipe.epochs
         if recipe.update == "step":
-            updates *= self._episode(task.train[:1]).x.shape[0]
+            updates *= self.episode(task.train[:1]).x.shape[0]
         self._optimizer = optimizer(recipe, updates, variables, mask)
         moments = self._optimizer.init(variables)
         self.learner = Learner(variables, moments, variables, variables, jnp.zeros((), jnp.int32))
         self.history: list[Epoch] = []
         self._augment = augment.for_task(task) if recipe.augment else None
-        self._learn = jax.jit(
-            self._learn_exactly if recipe.learning == "exact" else self._locally()
-        )
+        self.learn = jax.jit(self._learn_exactly if recipe.learning == "exact" else self._locally())
         self._output = jax.jit(partial(exact.run, settings=self.network.settings))
 
     @property
@@ -135,7 +133,7 @@ class Trainer:
         parameters = to_parameters(variables, self.task.dt)
         outputs = []
         for part in parts:
-            episode = self._episode(part)
+            episode = self.episode(part)
             output = self._output(parameters, episode=episode)
             outputs.append(np.asarray(output)[output.shape[0] - self.task.steps :])
         return score(self.task, index, np.concatenate(outputs, axis=1), self.recipe.gain)
@@ -149,8 +147,8 @@ class Trainer:
         for i, index in enumerate(np.split(order, self._batches)):
             if progress is not None:
                 progress(i, self._batches)
-            episode = self._episode(index, with_input=self._augment is None)
-            self.learner, cost = self._learn(
+            episode = self.episode(index, with_input=self._augment is None)
+            self.learner, cost = self.learn(
                 self.learner, episode, jnp.asarray(index), jax.random.fold_in(key, i)
             )
             costs.append(cost)
@@ -161,7 +159,7 @@ class Trainer:
         validation = self.validate(self.learner.average, self.task.validation)
         return Epoch(number, float(np.mean(costs)), validation)
 
-    def _episode(self, index: Array, *, with_input: bool = True) -> Episode:
+    def episode(self, index: Array, *, with_input: bool = True) -> Episode:
         """Return sequences ready to run: flushed and shifted where the network is aligned."""
         extra = self.network.latency_steps if self.network.aligned else 0
         around = ((0, extra), (0, 0), (0, 0)), ((extra, 0), (0, 0), (0, 0))
