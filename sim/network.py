@@ -257,7 +257,7 @@ class Network:
 
     @staticmethod
     def load(path: str | Path) -> Network:
-        """Read a network that `save` wrote, or that a front end maps to one."""
+        """Read a network that `save` wrote; `vle.compiler.frontend` reads files of other tools."""
         from vle.sim import onnx_format  # noqa: PLC0415
 
         network: Network = onnx_format.load(path)
