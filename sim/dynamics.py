@@ -20,6 +20,7 @@ arXiv 2603.09600.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -82,6 +83,7 @@ class Settings:
     beta: float = 1.0
     error_recurrence: bool = True  # False leaves out R^T e
     prospective_errors: bool = True  # False: e = inst_e, the instantaneous rule
+    lead: float = math.inf  # errors look ahead by at most this gain, as if tau_r >= tau_m / lead
 
 
 def reset(
@@ -183,8 +185,9 @@ def step_layer(
         recurrent_error = settings.error_recurrence and s.loop is not None
         inst_e = s.r_prime * (above + s.loop if recurrent_error else above)
         f = inst_e - s.v
-        v = s.v + (settings.dt / p.tau_r) * f
-        e = s.v + (p.tau_m / p.tau_r) * f if settings.prospective_errors else inst_e
+        tau_e = _error_tau(p, settings)
+        v = s.v + (settings.dt / tau_e) * f
+        e = s.v + (p.tau_m / tau_e) * f if settings.prospective_errors else inst_e
     # The weights, forward and backward.
     current = x @ p.weight.T + p.bias
     if p.recurrent is not None:
@@ -206,6 +209,13 @@ def step_layer(
         stepped = _blank(stepped, s.held)
         restart = flag | s.held
     return stepped, Signals(x, s.r, d, inst_e, e, restart)
+
+
+def _error_tau(p: LayerParameters, settings: Settings) -> Array:
+    """Return ``tau_r`` of the error filter."""
+    if math.isinf(settings.lead):
+        return p.tau_r
+    return array_namespace(p.tau_r).maximum(p.tau_r, p.tau_m / settings.lead)
 
 
 def _top_error(top: LayerState, target: Array, settings: Settings) -> Array:

@@ -7,11 +7,12 @@ the form of the parameters. The rules differ in what they multiply:
 * ``prospective`` - ``e x^T``, generalized latent equilibrium (GLE);
 * ``filtered`` - ``inst_e xbar^T``, with ``xbar = (1 + tau_r d/dt)/(1 + tau_m d/dt) x``: exact
   within the layer, for its own ``inst_e``; ``e`` on the way down;
-* ``direct`` - ``inst_e xbar^T`` likewise, and ``e = inst_e`` on the way down.
+* ``bounded`` - likewise, but on the way down ``e`` looks ahead with a gain of at most `LEAD`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -22,9 +23,9 @@ from array_api_compat import array_namespace
 from vle.sim.dynamics import LayerParameters, Settings, Signals, reset, step
 
 Array = Any
-RULES = ("instantaneous", "prospective", "filtered", "direct")
-FILTERED = ("filtered", "direct")  # the input
-PROSPECTIVE = ("prospective", "filtered")  # the errors on the way down
+RULES = ("instantaneous", "prospective", "filtered", "bounded")
+FILTERED = ("filtered", "bounded")  # the input
+LEAD = 3.0
 
 
 class Trace(NamedTuple):
@@ -77,6 +78,20 @@ def reset_trace(p: LayerParameters, groups: Groups, batch: tuple[int, ...] = ())
     z = xp.zeros((*batch, len(groups.rows), width), dtype=p.bias.dtype)
     tau = xp.zeros((*batch, p.bias.shape[0]), dtype=p.bias.dtype)
     return Trace(z, z, tau, tau, tau)
+
+
+def of_rule(rule: str, settings: Settings) -> Settings:
+    """Return the settings with the errors that a rule sends down.
+
+    Raises
+    ------
+    ValueError
+        For an unknown rule.
+    """
+    if rule not in RULES:
+        raise ValueError(f"rule must be one of {', '.join(RULES)}, not {rule!r}")
+    lead = LEAD if rule == "bounded" else math.inf
+    return replace(settings, prospective_errors=rule != "instantaneous", lead=lead)
 
 
 def prospective(p: LayerParameters, s: Signals) -> LayerParameters:
@@ -194,9 +209,7 @@ def local_gradient(
     ValueError
         For an unknown rule.
     """
-    if rule not in RULES:
-        raise ValueError(f"rule must be one of {', '.join(RULES)}, not {rule!r}")
-    settings = replace(settings, prospective_errors=rule in PROSPECTIVE)
+    settings = of_rule(rule, settings)
     states = reset(parameters, x.shape[1:-1])
     groups = [group(p) for p in parameters]
     traces = [reset_trace(p, g, x.shape[1:-1]) for p, g in zip(parameters, groups, strict=True)]
