@@ -29,7 +29,7 @@ def rate_errors(
         E_current = |W' - W| x̄ + |W'| E_x + s_u/2 + |b' - b|
         E_u       = E_current + (s_u/2 + |alpha' - alpha| d̄) / alpha'
         E_prosp   = |1 - rho'| E_u + rho' E_current + |rho' - rho| d̄ + s_u/2
-        E_r       = |phi'|max E_prosp + error of the circuit
+        E_r       = min(|phi'|max E_prosp, phi_max - phi_min) + error of the circuit
 
     (`u` is a convex mixture of currents, so errors of currents do not add up in it; a rounding of
     `alpha d` is forgotten at the rate `alpha`.) Where `alpha d` is exact, and where `rho = 1` so
@@ -48,7 +48,7 @@ def rate_errors(
             error = None
         else:
             error = _layer_error(layer, spec, seen, error, reference.dt)
-            error = slope_of(layer) * error + approximation.error
+            error = np.minimum(slope_of(layer) * error, _span(layer)) + approximation.error
         result.append(error)
     return tuple(result)
 
@@ -77,6 +77,12 @@ def real_weight(spec: LayerSpec) -> Float:
     f_bits[spec.inputs :] = spec.rate_format.f_bits
     scaled = np.ldexp((spec.weight * spec.scale[:, None]).astype(float), -spec.scale_shift)
     return np.asarray(np.ldexp(scaled, f_bits - spec.u_format.f_bits))
+
+
+def _span(layer: Layer) -> float:
+    """Return how far apart any two rates can be at most."""
+    spans = {"tanh": 2.0, "hard_tanh": 2.0, "sigmoid": 1.0, "hard_sigmoid": 1.0}
+    return spans.get(layer.activation.name, np.inf)
 
 
 def slope_of(layer: Layer) -> float:

@@ -37,6 +37,7 @@ def html_page(report: Report) -> str:
         board=report["board"],
         notes=report["notes"],
         pictures=drawn,
+        memory=[f"{kind} {bits:,}" for kind, bits in pictures.memory_bits(report).items()],
     )
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from vle.compiler.svg import Scale, element, path, picture, text, titled
+from vle.compiler.svg import Scale, element, path, picture, power_of_two, text, titled
 
 Report = dict[str, Any]
 
@@ -107,7 +107,8 @@ def ranges(report: Report) -> str:
                 "line", x1=x(power), x2=x(power), y1=4, y2=height * len(rows) + 6, class_="grid"
             )
         )
-        parts.append(text(x(power), height * len(rows) + 20, _power(power), class_="tick middle"))
+        bottom = height * len(rows) + 20
+        parts.append(power_of_two(x(power), bottom, power, class_="tick middle"))
     for place, (layer, kind, format_, counts) in enumerate(rows):
         parts += _row(x, height * (place + 1), (layer, kind), format_, counts)
     return picture(WIDTH, height * len(rows) + 26, parts, "values and formats by binary order")
@@ -173,24 +174,26 @@ def _row(
         yield titled(bar, f"{count} values of 2^{exponent}")
 
 
-def _power(exponent: int) -> str:
-    return "1" if exponent == 0 else f"2^{exponent}".replace("-", "−")
-
-
 def memory(report: Report) -> str:
     """One bar of all memory bits, by what they hold."""
-    bits: dict[str, int] = {}
-    for m in report["memories"]:
-        kind = m["kind"] if m["kind"] in ("weights", "table", "frames") else "neurons"
-        bits[kind] = bits.get(kind, 0) + m["width"] * m["depth"] * m["banks"]
-    x, at, parts = Scale(0, sum(bits.values()), 0, WIDTH), 0, []
-    for place, (kind, count) in enumerate(sorted(bits.items(), key=lambda item: -item[1])):
+    held = memory_bits(report)
+    x, at, parts = Scale(0, sum(held.values()), 0, WIDTH), 0, []
+    for place, (kind, count) in enumerate(held.items()):
         left, right = x(at), x(at + count)
-        bar = element(
-            "rect", x=left, y=0, width=max(right - left - 1, 1), height=24, class_=f"c{place}"
-        )
-        if right - left > 90:
-            bar += text((left + right) / 2, 16, f"{kind} · {count:,}", class_="inbar middle")
+        width = max(right - left - 1, 1)
+        bar = element("rect", x=left, y=0, width=width, height=24, class_=f"c{place}")
+        if width > 60:
+            bar += text((left + right) / 2, 16, kind, class_="inbar middle")
         parts.append(titled(bar, f"{kind}: {count:,} bits"))
         at += count
     return picture(WIDTH, 26, parts, "memory bits by what they hold")
+
+
+def memory_bits(report: Report) -> dict[str, int]:
+    """Bits by what they hold, the most first."""
+    names = {"weights": "weights", "table": "activation tables", "frames": "frames"}
+    bits: dict[str, int] = {}
+    for m in report["memories"]:
+        kind = names.get(m["kind"], "neurons")
+        bits[kind] = bits.get(kind, 0) + m["width"] * m["depth"] * m["banks"]
+    return dict(sorted(bits.items(), key=lambda item: -item[1]))

@@ -148,8 +148,11 @@ def observe(network: Network, x: Float) -> Observation:
 
 
 def count_exponents(values: Float, into: dict[int, int]) -> None:
-    """Count values by `floor(log2 |value|)`, zeros left out."""
-    found = np.frexp(values[values != 0])[1] - 1
+    """Count values by the power of two below them; powers belong to the one below, zeros to none.
+
+    So a rate of exactly 1, which its format ends a step below, counts as held.
+    """
+    found = np.frexp(values[values != 0] * (1 - 2.0**-16))[1] - 1
     for exponent, count in zip(*np.unique(found, return_counts=True), strict=True):
         into[int(exponent)] = into.get(int(exponent), 0) + int(count)
 

@@ -18,7 +18,7 @@ from vle.compiler.fixed import Fixed
 from vle.compiler.formats import Widths
 from vle.compiler.proof import AccumulatorProof
 from vle.compiler.quantize import Quantized
-from vle.compiler.ranges import Range, count_exponents
+from vle.compiler.ranges import Range, count_exponents, signals
 from vle.compiler.resources import Resources, fit, resources
 
 Float = NDArray[np.float64]
@@ -43,7 +43,10 @@ def build_report(design: Design, facts: Facts) -> dict[str, Any]:
     """Assemble the report; see docs/bundle.md for its fields."""
     chip, need = design.chip, resources(design.chip)
     comparison = compare(design, facts.known.x)
-    saturation = [count._asdict() for count in design.saturation]
+    measured = [
+        {"saturation": count._asdict(), "error_max": error}
+        for count, error in zip(design.saturation, comparison.pop("layer_error_max"), strict=True)
+    ]
     return {
         "version": VERSION,
         "cycles_per_step": _number(design.cycles_per_step),
@@ -53,7 +56,7 @@ def build_report(design: Design, facts: Facts) -> dict[str, Any]:
         "multipliers": need.multipliers,
         "memory_bits": need.memory_bits,
         "engines": _engines(design, need),
-        "layers": _layers(design, facts, saturation),
+        "layers": _layers(design, facts, measured),
         "streams": {
             "input_words": design.network.layers[0].inputs,
             "output_words": design.network.layers[-1].outputs,
@@ -100,7 +103,7 @@ def _engines(design: Design, need: Resources) -> list[dict[str, Any]]:
     ]
 
 
-def _layers(design: Design, facts: Facts, saturation: list[dict[str, int]]) -> list[dict[str, Any]]:
+def _layers(design: Design, facts: Facts, measured: list[dict[str, Any]]) -> list[dict[str, Any]]:
     known, quantized = facts.known, facts.quantized
     errors = rate_errors(design.reference, design.network, quantized.approximations, known.ranges)
     found = []
@@ -141,7 +144,7 @@ def _layers(design: Design, facts: Facts, saturation: list[dict[str, int]]) -> l
                     kind: {str(e): n for e, n in sorted(counts.items())}
                     for kind, counts in exponents.items()
                 },
-                "saturation": saturation[index],
+                **measured[index],
                 "error_bound": None if error is None else float(error.max()),
                 "proof": {
                     "width": proof.width,
@@ -187,17 +190,32 @@ def compare(design: Design, x: Float) -> dict[str, Any]:
     Returns
     -------
     Errors of the outputs over `COMPARED` sequences, whether the largest output (summed over a
-    sequence) is the same, and a stretch of the sequence with the largest error to look at.
+    sequence) is the same, the largest error of any rate per layer, and a stretch of the sequence
+    with the largest error to look at.
     """
     x = x[:, np.linspace(0, x.shape[1] - 1, min(COMPARED, x.shape[1])).astype(int)]
-    real, fixed = design.reference.run(x), design.run(x)
+    trace = design.run(x, trace=True)
+    late = len(trace.r[0]) - len(x)
+    steps = signals(design.reference, np.concatenate([x, np.zeros((late, *x.shape[1:]))]))
+    largest, outputs = [0.0] * len(trace.r), []
+    for t, step in enumerate(steps):
+        for layer, s in enumerate(step):
+            largest[layer] = max(largest[layer], float(np.abs(trace.r[layer][t] - s.r).max()))
+        outputs.append(step[-1].r)
+    return {
+        "compared": int(x.shape[1]),
+        **_errors(np.stack(outputs[late:]), trace.output),
+        "layer_error_max": largest,
+    }
+
+
+def _errors(real: Float, fixed: Float) -> dict[str, Any]:
     off = fixed - real
     worst = int(np.abs(off).max(axis=(0, 2)).argmax())
     power = np.mean(real[:, worst] ** 2, axis=0)
     shown = np.sort(np.argsort(-power, kind="stable")[:SHOWN_OUTPUTS])
     same = np.mean(real.sum(axis=0).argmax(axis=-1) == fixed.sum(axis=0).argmax(axis=-1))
     return {
-        "compared": int(x.shape[1]),
         "output_rms": float(np.sqrt(np.mean(real**2))),
         "error_rms": float(np.sqrt(np.mean(off**2))),
         "error_max": float(np.abs(off).max()),

@@ -23,6 +23,12 @@ def text(x: float, y: float, content: str, **attributes: object) -> str:
     return element("text", escape(content), x=x, y=y, **attributes)
 
 
+def power_of_two(x: float, y: float, exponent: int, **attributes: object) -> str:
+    """Return the text of a power of two, its exponent raised."""
+    raised = element("tspan", str(exponent).replace("-", "−"), dy=-4, font_size=9)
+    return element("text", f"2{raised}" if exponent else "1", x=x, y=y, **attributes)
+
+
 def titled(content: str, title: str) -> str:
     """Return elements that show a title where the pointer rests on them."""
     return element("g", element("title", escape(title)) + content)
