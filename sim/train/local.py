@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -40,8 +39,7 @@ def rule(
 ) -> Rule:
     """Return the rule; neurons of equal time constants share a trace unless the constants learn."""
     groups = tuple(local.group(p, each=learn_tau) for p in parameters)
-    settings = replace(settings, prospective_errors=name != "instantaneous")
-    return Rule(name, settings, groups, tau_steps_max, per_step, learn_tau)
+    return Rule(name, local.of_rule(name, settings), groups, tau_steps_max, per_step, learn_tau)
 
 
 def learn(
@@ -100,7 +98,7 @@ def _gradient(
     """Return a step's gradient per variable, averaged over the batch, and the traces."""
     gradients, advanced = [], []
     for p, s, trace, groups in zip(parameters, signals, traces, rule.groups, strict=True):
-        if rule.name == "filtered":
+        if rule.name in local.FILTERED:
             g, after = local.filtered(p, s, trace, groups, rule.settings.dt)
         else:
             g, after = local.prospective(p, s), trace

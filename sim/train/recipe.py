@@ -8,8 +8,9 @@ from typing import Any
 
 from vle.sim import tasks
 from vle.sim.activations import NAMES as ACTIVATIONS
+from vle.sim.gradients.local import RULES
 
-LEARNING = ("exact", "prospective", "filtered", "instantaneous")
+LEARNING = ("exact", *RULES)
 SCHEDULES = ("cosine", "exponential", "constant")
 TAUS = ("spread", "groups", "instantaneous")
 UPDATES = ("sequence", "step")
@@ -24,8 +25,8 @@ class Recipe:
     task : str
         Name of a task of `vle.sim.tasks`.
     learning : str
-        `exact` (reverse mode through time) or a local rule: `prospective` (GLE), `filtered`,
-        `instantaneous`.
+        `exact` (reverse mode through time) or a local rule of `vle.sim.gradients.local`:
+        `prospective` (GLE), `filtered`, `bounded`, `instantaneous`.
     widths : tuple of int
         Neurons of each hidden layer; the output layer is added.
     activation : str
@@ -132,7 +133,7 @@ def _refuse(name: str, rule: str, value: object) -> None:
 
 
 _DEFAULTS = {
-    "mnist1d": Recipe("mnist1d", widths=(53,) * 6, epochs=40, noise_bits=8),
+    "mnist1d": Recipe("mnist1d", widths=(53,) * 6, epochs=30, noise_bits=8),
     "lagline": Recipe("lagline", widths=(1,), epochs=400, batch=10, rate=0.02, weight_decay=0.0),
     "lagnet": Recipe("lagnet", widths=(8, 8), epochs=200, batch=10, rate=0.01, weight_decay=0.0),
     "mackey_glass": Recipe("mackey_glass", widths=(32, 32), epochs=100, batch=10, weight_decay=0.0),

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vle.sim.dynamics import LayerParameters
+from vle.sim.gradients.local import FILTERED
 from vle.sim.network import Layer, Network
 from vle.sim.tasks import Task
 from vle.sim.train.recipe import Recipe
@@ -32,7 +33,7 @@ def initial_network(task: Task, recipe: Recipe) -> Network:
         activation: Any = "identity" if linear else recipe.activation
         layers.append(Layer(weight, bias, tau_m, tau_r, activation))
     loss = "cross_entropy" if task.classes else "squared_error"
-    plasticity = "filtered" if recipe.learning == "filtered" else "prospective"
+    plasticity = "filtered" if recipe.learning in FILTERED else "prospective"
     aligned = task.lengths is not None  # sequences of unlike lengths: answer every frame
     return Network(tuple(layers), task.dt, loss=loss, plasticity=plasticity, aligned=aligned)
 

@@ -112,7 +112,7 @@ def test_the_scan_is_the_network(task):
     assert np.max(np.abs(np.asarray(output)[-task.steps :] - expected)) < 1e-5
 
 
-@pytest.mark.parametrize("rule", ["instantaneous", "prospective", "filtered"])
+@pytest.mark.parametrize("rule", recipe.LEARNING[1:])
 def test_local_learning_follows_the_local_gradient(rule):
     task = line()
     network = initial_network(task, recipe.default("lagline", widths=(3,)))
