@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from vle.compiler.geometry import Edge, Engine, lay_out_edges, lay_out_engines
+from vle.compiler.edges import Edge, lay_out_edges
+from vle.compiler.geometry import Engine, lay_out_engines
 from vle.compiler.network import NetworkSpec
 
 

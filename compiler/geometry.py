@@ -10,7 +10,7 @@ import numpy as np
 
 from vle.compiler import latency
 from vle.compiler.eventgraph import group_queue_depth
-from vle.compiler.fixed import Fixed, Raw, width_of
+from vle.compiler.fixed import Raw, width_of
 from vle.compiler.layer import LayerSpec
 
 Plan = tuple[int, int, tuple[int, ...]]
@@ -171,13 +171,14 @@ class Engine:
         groups = [(piece.tiles, rows) for piece in self.passes for rows in piece.group_rows]
         return group_queue_depth(groups, self.synapse_stages)
 
-    def commit_stage(self, edge: Edge) -> int:
+    def commit_stage(self, reader_tiles: int) -> int:
         """Stage of a frame's last row in the neurons at which its reader may start.
 
-        The reader needs the last rate not before it comes to its last tile, and rates arrive one
-        per cycle, so it may start `edge.tiles - 1` cycles before the frame is complete.
+        The reader needs the last rate not before it comes to the tile that ends the frame, and
+        rates arrive one per clock, so it may start `reader_tiles - 1` clocks before the frame is
+        complete.
         """
-        return max(0, self.rate_stage + 1 - edge.reader_tiles)
+        return max(0, self.rate_stage + 1 - reader_tiles)
 
     def weight_memory(self) -> list[int]:
         """Words of the weight memory, lane 0 in the lowest bits."""
@@ -191,51 +192,6 @@ class Engine:
     def neuron_memory(self, name: str) -> list[int]:
         """Words of one parameter of all neurons, `name` as in `LayerSpec`."""
         return [int(word) for spec in self.layers for word in getattr(spec, name)]
-
-
-@dataclass(frozen=True)
-class Edge:
-    """The way of a frame of rates to the layer that hears it.
-
-    A frame lies in words of `simd` lanes, as the sink reads it: column `j` of the frame in lane
-    `(first + j) % simd` of word `(first + j) // simd`.
-
-    Parameters
-    ----------
-    source, sink
-        Layers; source None: the input stream.
-    format
-        Of a rate.
-    columns
-        Rates of a frame.
-    first
-        Lane of the first column: recurrent columns follow the input's without a gap.
-    simd
-        Lanes, those of the sink's engine.
-    slots
-        Frames held.
-    reader_tiles
-        Words of a row that the sink has read when it comes to the end of this frame.
-    """
-
-    source: int | None
-    sink: int
-    format: Fixed
-    columns: int
-    first: int
-    simd: int
-    slots: int
-    reader_tiles: int
-
-    @property
-    def recurrent(self) -> bool:
-        """Whether the layer hears itself."""
-        return self.source == self.sink
-
-    @property
-    def tiles(self) -> int:
-        """Words of a frame."""
-        return -(-(self.first + self.columns) // self.simd)
 
 
 def _widest_sum(spec: LayerSpec) -> int:
@@ -260,28 +216,3 @@ def _passes(
         piece = Pass(index, layers[index], pe, simd, weight_base, neuron_base)
         weight_base, neuron_base = weight_base + piece.fold, neuron_base + piece.spec.outputs
         yield piece
-
-
-def lay_out_edges(layers: Sequence[LayerSpec], engines: Sequence[Engine]) -> tuple[Edge, ...]:
-    """Edges into each layer in turn, then the recurrent ones."""
-    places = {piece.layer: (engine, piece) for engine in engines for piece in engine.passes}
-    period = max(layers[0].inputs, layers[-1].outputs, *(engine.bound for engine in engines))
-    edges = []
-    for sink, spec in enumerate(layers):
-        engine, piece = places[sink]
-        busy = spec.inputs + piece.fold
-        if sink:
-            source, below = places[sink - 1]
-            busy = below.fold + source.latency + piece.fold
-        slots = 2 + -(-busy // period)
-        below_index = sink - 1 if sink else None
-        tiles = -(-spec.inputs // engine.simd)
-        edges.append(
-            Edge(below_index, sink, spec.x_format, spec.inputs, 0, engine.simd, slots, tiles)
-        )
-    for sink, spec in enumerate(layers):
-        if spec.recurrent:
-            engine, piece = places[sink]
-            first, rates = spec.inputs % engine.simd, spec.rate_format
-            edges.append(Edge(sink, sink, rates, spec.outputs, first, engine.simd, 2, piece.tiles))
-    return tuple(edges)

@@ -149,7 +149,7 @@ def _add_edges(graph: EventGraph, chip: ChipSpec, passes: dict[int, _PassEvents]
         if edge.source is None:
             continue
         source, sink = passes[edge.source], passes[edge.sink]
-        stage = source.engine.commit_stage(edge)
+        stage = source.engine.commit_stage(edge.reader_tiles)
         graph.after(sink.begin, source.last_enter, source.last_row + stage + 1, 1)
         if not edge.recurrent:
             graph.after(source.begin, sink.last_issue, sink.piece.tiles, edge.slots - 1)

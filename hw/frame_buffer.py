@@ -7,7 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from vle.compiler.geometry import Edge
+from vle.compiler.edges import Edge
 from vle.compiler.registers import lane_bits
 from vle.hw.bus import AccessSignature
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, ResetInserter, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from vle.compiler.edges import Edge
 from vle.compiler.folding import ChipSpec
-from vle.compiler.geometry import Edge
-from vle.compiler.registers import COUNTERS, LAYER_FLAGS, Region, register_map
+from vle.compiler.registers import COUNTERS, register_map
 from vle.hw.bus import BusSignature
 from vle.hw.counters import Counters
 from vle.hw.decoder import BusDecoder
 from vle.hw.engine import Engine
 from vle.hw.frame_buffer import FrameBuffer
+from vle.hw.host_access import connect_flags, connect_memories
 from vle.hw.receiver import FrameReceiver, word_layout
 from vle.hw.sender import FrameSender
 
@@ -95,8 +96,10 @@ class NetworkCore(wiring.Component):
         for engine in engines:
             m.d.comb += [engine.step.eq(receiver.accept), engine.hold.eq(receiver.hold)]
         self._connect_counters(m, counters, receiver, engines)
-        self._connect_memories(m, decoder, engines, buffers)
-        self._connect_flags(m, decoder, receiver, engines, buffers)
+        wiring.connect(m, wiring.flipped(self.bus), decoder.bus)
+        m.d.comb += decoder.open.eq(self.halt & self.idle)
+        connect_memories(m, decoder, engines, buffers)
+        connect_flags(m, decoder, receiver, engines, buffers)
         if self.trace:
             self._connect_trace(m, engines)
         return m
@@ -152,7 +155,7 @@ class NetworkCore(wiring.Component):
     ) -> None:
         """Connect the layer that writes the frames."""
         engine, place = self._place(edge.source, engines)
-        stage = engine.engine.commit_stage(edge)
+        stage = engine.engine.commit_stage(edge.reader_tiles)
         m.d.comb += [
             buffer.reserve.eq(engine.begin[place]),
             buffer.reserve_start.eq(engine.start),
@@ -191,57 +194,6 @@ class NetworkCore(wiring.Component):
             for kind in range(len(COUNTERS)):
                 m.d.comb += self.saturation[layer][kind].eq(counters.saturation[layer][kind])
 
-    def _connect_memories(
-        self,
-        m: Module,
-        decoder: BusDecoder,
-        engines: list[Engine],
-        buffers: list[FrameBuffer],
-    ) -> None:
-        wiring.connect(m, wiring.flipped(self.bus), decoder.bus)
-        m.d.comb += decoder.open.eq(self.halt & self.idle)
-        for place, region in enumerate(decoder.registers.regions):
-            access = _access(region, engines, buffers)
-            m.d.comb += [
-                access.active.eq(decoder.open),
-                access.address.eq(decoder.address),
-                access.write.eq(decoder.write[place]),
-                access.w_data.eq(decoder.w_data),
-                decoder.r_data[place].eq(access.r_data),
-            ]
-
-    def _connect_flags(
-        self,
-        m: Module,
-        decoder: BusDecoder,
-        receiver: FrameReceiver,
-        engines: list[Engine],
-        buffers: list[FrameBuffer],
-    ) -> None:
-        m.d.comb += [
-            decoder.flags[0].eq(receiver.fresh),
-            receiver.fresh_write.eq(decoder.flags_write[0]),
-            receiver.fresh_data.eq(decoder.flags_data),
-        ]
-        ways = dict(zip([(e.source, e.sink) for e in self.chip.edges], buffers, strict=True))
-        for layer in range(len(self.chip.network.layers)):
-            engine, place = self._place(layer, engines)
-            loop, above = ways.get((layer, layer)), ways.get((layer, layer + 1))
-            waiting, zero_u, zero_loop, zero_rate, start = decoder.flags_data
-            write = decoder.flags_write[layer + 1]
-            now = [engine.waiting[place], engine.zero_u[place], Signal(), Signal(), Signal()]
-            m.d.comb += engine.state_write[place].eq(write)
-            m.d.comb += engine.state_data.eq(Cat(waiting, zero_u))
-            if loop is not None:
-                now[2] = loop.zero
-                m.d.comb += [loop.flags_write.eq(write), loop.flags_data.eq(zero_loop)]
-            if above is not None:
-                now[3:] = [above.zero, above.start]
-                data = Cat(zero_rate, start)
-                m.d.comb += [above.flags_write.eq(write), above.flags_data.eq(data)]
-            assert len(now) == len(LAYER_FLAGS)
-            m.d.comb += decoder.flags[layer + 1].eq(Cat(now))
-
     def _connect_trace(self, m: Module, engines: list[Engine]) -> None:
         for k, engine in enumerate(engines):
             with m.Switch(engine.o_place):
@@ -254,14 +206,6 @@ class NetworkCore(wiring.Component):
                 self.trace_u[k].eq(engine.o_u),
                 self.trace_r[k].eq(engine.o),
             ]
-
-
-def _access(region: Region, engines: list[Engine], buffers: list[FrameBuffer]):
-    """Port of a region's memory."""
-    if region.kind == "frame":
-        return buffers[region.owner].access
-    names = {"table_value": f"value{region.detail}", "table_delta": f"delta{region.detail}"}
-    return getattr(engines[region.owner], f"access_{names.get(region.kind, region.kind)}")
 
 
 def _trace_members(chip: ChipSpec) -> dict[str, wiring.Member]:

@@ -148,7 +148,8 @@ class Scheduler(wiring.Component):
     def _may_begin(self, m: Module, begins: Value, ends: Value) -> Value:
         """Whether the pass at hand finds all that it needs; also counts steps and passes."""
         final = self.place == len(self.engine.passes) - 1
-        pending, flying = Signal(range(self.pending_limit + 1)), Signal(8)
+        pending = Signal(range(self.pending_limit + 1))
+        flying = Signal(range(self.engine.queue_depth + self.engine.rate_stage + 3))
         m.d.sync += [
             pending.eq(pending + self.step - (begins & final)),
             flying.eq(flying + begins - self.finished),

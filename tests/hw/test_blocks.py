@@ -9,9 +9,10 @@ from amaranth.sim import Simulator
 
 from vle.compiler.activation import PiecewiseLinear as PiecewiseSpec
 from vle.compiler.activation import Table as TableSpec
+from vle.compiler.edges import Edge
 from vle.compiler.fixed import Fixed
 from vle.compiler.folding import ChipSpec, EngineSpec, Folding
-from vle.compiler.geometry import Edge, Engine
+from vle.compiler.geometry import Engine
 from vle.compiler.latency import STATE_LOOP
 from vle.compiler.network import NetworkSpec
 from vle.hw.activation import PiecewiseLinear, Table

@@ -1,0 +1,80 @@
+"""The ways that frames of rates take between layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vle.compiler.fixed import Fixed
+from vle.compiler.geometry import Engine
+from vle.compiler.layer import LayerSpec
+
+
+@dataclass(frozen=True)
+class Edge:
+    """The way of a frame of rates to the layer that hears it.
+
+    A frame lies in words of `simd` lanes, as the sink reads it: column `j` of the frame in lane
+    `(first + j) % simd` of word `(first + j) // simd`.
+
+    Parameters
+    ----------
+    source, sink
+        Layers; source None: the input stream.
+    format
+        Of a rate.
+    columns
+        Rates of a frame.
+    first
+        Lane of the first column: recurrent columns follow the input's without a gap.
+    simd
+        Lanes, those of the sink's engine.
+    slots
+        Frames held.
+    reader_tiles
+        Words of a row that the sink has read when it comes to the end of this frame.
+    """
+
+    source: int | None
+    sink: int
+    format: Fixed
+    columns: int
+    first: int
+    simd: int
+    slots: int
+    reader_tiles: int
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether the layer hears itself."""
+        return self.source == self.sink
+
+    @property
+    def tiles(self) -> int:
+        """Words of a frame."""
+        return -(-(self.first + self.columns) // self.simd)
+
+
+def lay_out_edges(layers: Sequence[LayerSpec], engines: Sequence[Engine]) -> tuple[Edge, ...]:
+    """Edges into each layer in turn, then the recurrent ones."""
+    places = {piece.layer: (engine, piece) for engine in engines for piece in engine.passes}
+    period = max(layers[0].inputs, layers[-1].outputs, *(engine.bound for engine in engines))
+    edges = []
+    for sink, spec in enumerate(layers):
+        engine, piece = places[sink]
+        busy = spec.inputs + piece.fold
+        if sink:
+            source, below = places[sink - 1]
+            busy = below.fold + source.latency + piece.fold
+        slots = 2 + -(-busy // period)
+        below_index = sink - 1 if sink else None
+        tiles = -(-spec.inputs // engine.simd)
+        edges.append(
+            Edge(below_index, sink, spec.x_format, spec.inputs, 0, engine.simd, slots, tiles)
+        )
+    for sink, spec in enumerate(layers):
+        if spec.recurrent:
+            engine, piece = places[sink]
+            first, rates = spec.inputs % engine.simd, spec.rate_format
+            edges.append(Edge(sink, sink, rates, spec.outputs, first, engine.simd, 2, piece.tiles))
+    return tuple(edges)

@@ -1,0 +1,180 @@
+"""Memories on the bus, and each layer's window on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vle.compiler.activation import Table
+from vle.compiler.edges import Edge
+from vle.compiler.folding import ChipSpec
+from vle.compiler.geometry import Engine, Pass
+
+NEURON_KINDS = ("scale", "bias", "alpha", "rho", "u")
+
+
+@dataclass(frozen=True)
+class Window:
+    """Words of one layer in a memory, reachable while the chip is halted and idle.
+
+    Word `i` of a plain window is at address `base + i`. A window with `lanes` holds words side by
+    side: lane `p` of word `w` is at `base + w * 2**ceil(log2(lanes)) + p`. In a weight window
+    row `i`, column `j` is word `(i // pe) * tiles + j // simd`, lane `(i % pe) * simd + j % simd`;
+    in a rate window column `j` is word `(first + j) // simd`, lane `(first + j) % simd`, of the
+    frame last computed.
+
+    Parameters
+    ----------
+    name
+        ``layer<l>.<kind>``.
+    kind
+        ``weight scale bias alpha rho u rate loop table_value table_delta``; ``rate``: what the
+        layer above will hear of this one, ``loop``: what it will hear of itself.
+    engine, layer
+        Whose.
+    base
+        Word address of its first word.
+    count
+        Addresses from `base` on.
+    width, signed
+        Of a word.
+    lanes, pe, simd, tiles, first
+        Layout, as above.
+    """
+
+    name: str
+    kind: str
+    engine: int
+    layer: int
+    base: int
+    count: int
+    width: int
+    signed: bool
+    lanes: int = 1
+    pe: int = 1
+    simd: int = 1
+    tiles: int = 0
+    first: int = 0
+
+
+@dataclass(frozen=True)
+class Region:
+    """A memory on the bus: `2**address_width` words from `base`, a multiple of that number."""
+
+    kind: str
+    owner: int
+    base: int
+    address_width: int
+    detail: int = 0
+
+
+def lane_bits(lanes: int) -> int:
+    """Bits of an address that choose the lane."""
+    return (lanes - 1).bit_length()
+
+
+def tables(engine: Engine) -> tuple[Table, ...]:
+    """Distinct tables of an engine, in the order of work."""
+    found: list[Table] = []
+    for spec in engine.layers:
+        if isinstance(spec.activation, Table) and spec.activation not in found:
+            found.append(spec.activation)
+    return tuple(found)
+
+
+def lay_out_regions(chip: ChipSpec, begin: int) -> tuple[Region, ...]:
+    """Place all memories from `begin` on, each aligned to its size, the small ones first."""
+    sizes: list[tuple[str, int, int, int]] = []
+    for engine in chip.engines:
+        neurons = max(1, (engine.neurons - 1).bit_length())
+        depth = max(1, (engine.fold - 1).bit_length())
+        sizes.append(("weight", engine.index, depth + lane_bits(engine.lanes), 0))
+        sizes += [(kind, engine.index, neurons, 0) for kind in NEURON_KINDS]
+        for place, spec in enumerate(tables(engine)):
+            sizes.append(("table_value", engine.index, spec.index_width, place))
+            sizes.append(("table_delta", engine.index, spec.index_width, place))
+    for place, edge in enumerate(chip.edges):
+        if edge.source is not None:
+            width = max(1, (edge.tiles - 1).bit_length()) + lane_bits(edge.simd)
+            sizes.append(("frame", place, width, 0))
+    regions, base = [], begin
+    for kind, owner, width, detail in sorted(sizes, key=lambda size: size[2]):
+        base = -(-base >> width) << width
+        regions.append(Region(kind, owner, base, width, detail))
+        base += 1 << width
+    return tuple(regions)
+
+
+def windows_of(chip: ChipSpec, region: Region) -> list[Window]:
+    """Show each layer's part of a memory."""
+    if region.kind == "frame":
+        return [_frame_window(chip, region, chip.edges[region.owner])]
+    engine = chip.engines[region.owner]
+    if region.kind == "weight":
+        return [_weight_window(region, engine, piece) for piece in engine.passes]
+    if region.kind in NEURON_KINDS:
+        return [_neuron_window(region, engine, piece) for piece in engine.passes]
+    return [
+        Window(
+            name=f"layer{piece.layer}.{region.kind}",
+            kind=region.kind,
+            engine=engine.index,
+            layer=piece.layer,
+            base=region.base,
+            count=1 << region.address_width,
+            width=piece.spec.rate_format.width + (region.kind == "table_delta"),
+            signed=True,
+        )
+        for piece in engine.passes
+        if piece.spec.activation == tables(engine)[region.detail]
+    ]
+
+
+def _frame_window(chip: ChipSpec, region: Region, edge: Edge) -> Window:
+    kind = "loop" if edge.recurrent else "rate"
+    return Window(
+        name=f"layer{edge.source}.{kind}",
+        kind=kind,
+        engine=chip.engine_of(edge.sink)[0].index,
+        layer=edge.sink if edge.source is None else edge.source,
+        base=region.base,
+        count=edge.tiles << lane_bits(edge.simd),
+        width=edge.format.width,
+        signed=True,
+        lanes=edge.simd,
+        simd=edge.simd,
+        tiles=edge.tiles,
+        first=edge.first,
+    )
+
+
+def _weight_window(region: Region, engine: Engine, piece: Pass) -> Window:
+    return Window(
+        name=f"layer{piece.layer}.weight",
+        kind="weight",
+        engine=engine.index,
+        layer=piece.layer,
+        base=region.base + (piece.weight_base << lane_bits(engine.lanes)),
+        count=piece.fold << lane_bits(engine.lanes),
+        width=engine.weight_width,
+        signed=True,
+        lanes=engine.lanes,
+        pe=engine.pe,
+        simd=engine.simd,
+        tiles=piece.tiles,
+    )
+
+
+def _neuron_window(region: Region, engine: Engine, piece: Pass) -> Window:
+    signed = region.kind in ("bias", "u")
+    widths = {"scale": engine.scale_width, "alpha": engine.constant_width}
+    widths["rho"] = engine.constant_width
+    return Window(
+        name=f"layer{piece.layer}.{region.kind}",
+        kind=region.kind,
+        engine=engine.index,
+        layer=piece.layer,
+        base=region.base + piece.neuron_base,
+        count=piece.spec.outputs,
+        width=widths.get(region.kind, engine.u_width),
+        signed=signed,
+    )
