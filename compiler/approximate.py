@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from vle.compiler.activation import ActivationSpec, PiecewiseLinear, Table
 from vle.compiler.fixed import Fixed
+from vle.compiler.notes import Note
 from vle.sim import Activation
 
 Float = NDArray[np.float64]
@@ -36,7 +37,7 @@ class Approximation:
 
     circuit: ActivationSpec
     error: float
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
 
 def is_tabulated(phi: Activation) -> bool:
@@ -102,12 +103,13 @@ def _pieces(phi: Activation, u: Fixed, r: Fixed) -> Approximation:
         counts_low=math.isinf(low),
         counts_high=math.isinf(high),
     )
-    error, notes = r.step / 2 if shift else 0.0, []
+    error = r.step / 2 if shift else 0.0
+    notes: list[Note] = []
     slopes = zip((negative, positive), raw, strict=True)
     slope_error = max(abs(slope - got * 2.0**-binary) for slope, got in slopes)
     if slope_error:
         error += slope_error * abs(float(u.real(u.low)))
-        notes.append(f"slope of {phi.name} is off by {slope_error:.2g}")
+        notes.append(Note(f"slope of {phi.name} is off by {slope_error:.2g}"))
     error += abs(offset - float(r.real(circuit.offset)))
     clipped = [
         abs(end - float(r.real(got)))
@@ -116,7 +118,7 @@ def _pieces(phi: Activation, u: Fixed, r: Fixed) -> Approximation:
     ]
     if any(clipped):
         error += max(clipped)
-        notes.append(f"bound of {phi.name} is off by {float(max(clipped)):.2g}")
+        notes.append(Note(f"bound of {phi.name} is off by {float(max(clipped)):.2g}"))
     return Approximation(circuit, float(error), tuple(notes))
 
 
@@ -157,12 +159,10 @@ def _table(phi: Activation, u: Fixed, r: Fixed) -> Approximation:
     roundings = 1.0 if tail_shift is None else 1.5
     # Clamping p to the last raw value of the domain loses one raw potential of slope.
     error = interpolation + clipped + beyond + roundings * r.step + u.step
-    notes = [
-        f"{phi.name}: {entries} chords over +-{2.0**domain:g}, "
-        f"interpolation off by at most {interpolation / r.step:.2f} rate steps"
-    ]
+    text = f"{phi.name} is {entries} chords, off by at most this many rate steps"
+    notes = [Note(text, f"{interpolation / r.step:.2f}")]
     if clipped:
-        notes.append(f"ends of {phi.name} are clipped by {clipped / r.step:.2f} rate steps")
+        notes.append(Note(f"ends of {phi.name} are clipped by up to one rate step"))
     return Approximation(circuit, error, tuple(notes))
 
 

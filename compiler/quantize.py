@@ -13,6 +13,7 @@ from vle.compiler.formats import Widths, input_format, potential_format, rate_fo
 from vle.compiler.layer import LayerSpec
 from vle.compiler.moments import Moments
 from vle.compiler.network import NetworkSpec
+from vle.compiler.notes import Note, joined
 from vle.compiler.ranges import LayerRanges
 from vle.compiler.weights import Columns, round_weights
 from vle.errors import CompileError
@@ -65,27 +66,16 @@ def quantize(
     CompileError
         Where a parameter cannot be held, or would vanish.
     """
-    x_format, specs, approximations, notes = input_format(ranges[0].x, widths), [], [], []
+    x_format, specs, approximations = input_format(ranges[0].x, widths), [], []
+    notes: list[tuple[int, Note]] = []
     for index, layer in enumerate(network.layers):
         job = _Job(f"layer {index}", layer, network.dt, widths, x_format, ranges[index])
         spec, approximation, said = job.run(None if moments is None else moments[index])
         specs.append(spec)
         approximations.append(approximation)
-        notes.append((index, said))
+        notes += [(index, note) for note in said]
         x_format = spec.rate_format
-    return Quantized(NetworkSpec(tuple(specs)), tuple(approximations), _joined(notes))
-
-
-def _joined(notes: list[tuple[int, list[str]]]) -> tuple[str, ...]:
-    """Say once what holds for several layers."""
-    layers: dict[str, list[int]] = {}
-    for index, said in notes:
-        for note in said:
-            layers.setdefault(note, []).append(index)
-    return tuple(
-        f"layer{'s' * (len(which) > 1)} {', '.join(map(str, which))}: {note}"
-        for note, which in layers.items()
-    )
+    return Quantized(NetworkSpec(tuple(specs)), tuple(approximations), joined(notes))
 
 
 @dataclass(frozen=True)
@@ -99,33 +89,22 @@ class _Job:
     x_format: Fixed
     ranges: LayerRanges
 
-    def run(self, moments: Moments | None) -> tuple[LayerSpec, Approximation, list[str]]:
+    def run(self, moments: Moments | None) -> tuple[LayerSpec, Approximation, list[Note]]:
         layer, widths = self.layer, self.widths
         u_format = potential_format(layer, self.ranges, widths)
         fmt = rate_format(layer, self.ranges, u_format, widths)
         phi = approximate(layer.activation, u_format, fmt)
         columns = Columns.of(layer, self.x_format, u_format, fmt)
         rounded, scale_shift, lost = round_weights(self.name, columns, widths, moments)
-        notes = [*phi.notes, *lost]
-        bias = np.floor(np.ldexp(layer.bias, u_format.f_bits) + rounded.bias_shift + 0.5)
-        kept = np.clip(bias, u_format.low, u_format.high).astype(np.int64)
-        if (kept != bias).any():
-            notes.append(f"{np.count_nonzero(kept != bias)} biases clipped to the potential")
+        bias, clipped = self.bias(u_format, rounded.bias_shift)
         alpha, alpha_shift = self.constant("alpha", self.dt / layer.tau_m)
         rho, rho_shift = self.constant("rho", layer.tau_r / layer.tau_m)
-        rest = u_format.step / 2 / (self.dt / layer.tau_m.max())
-        if self.dt < layer.tau_m.max() and rest > fmt.step:
-            notes.append(
-                f"potentials can rest up to {rest:.2g} from where they should "
-                f"({rest / fmt.step:.1f} rate steps): long time constants beside "
-                f"{widths.potential} bits of potential"
-            )
         try:
             spec = LayerSpec(
                 name=self.name,
                 weight=rounded.weight,
                 scale=rounded.scale,
-                bias=kept,
+                bias=bias,
                 alpha=alpha,
                 rho=rho,
                 scale_shift=scale_shift,
@@ -142,7 +121,23 @@ class _Job:
             )
         except ValueError as error:
             raise CompileError(str(error)) from error
-        return spec, phi, notes
+        return spec, phi, [*phi.notes, *lost, *clipped, *self.rest(u_format, fmt)]
+
+    def bias(self, u_format: Fixed, shift: Float) -> tuple[Raw, list[Note]]:
+        """Words of the bias, with what the rounding of the weights adds to it."""
+        exact = np.floor(np.ldexp(self.layer.bias, u_format.f_bits) + shift + 0.5)
+        kept = np.clip(exact, u_format.low, u_format.high).astype(np.int64)
+        count = int(np.count_nonzero(kept != exact))
+        return kept, [Note("biases clipped to the potential's format", str(count))] if count else []
+
+    def rest(self, u_format: Fixed, fmt: Fixed) -> list[Note]:
+        """Say how far off potentials can rest, since steps of less than half a word are lost."""
+        slowest = self.layer.tau_m.max()
+        rest = u_format.step / 2 * slowest / self.dt if slowest > self.dt else 0.0
+        if rest <= fmt.step:
+            return []
+        text = "with long time constants, potentials can come to rest this far from their value"
+        return [Note(f"{text}, in rate steps", f"{rest / fmt.step:.1f}")]
 
     def constant(self, what: str, value: Float) -> tuple[Raw, int]:
         """Words of `alpha` or `rho` at the finest binary point that holds the largest."""

@@ -11,6 +11,7 @@ from vle.compiler import rounding
 from vle.compiler.fixed import Fixed
 from vle.compiler.formats import Widths
 from vle.compiler.moments import Moments
+from vle.compiler.notes import Note
 from vle.errors import CompileError
 from vle.sim import Layer
 
@@ -50,7 +51,7 @@ class Columns:
 
 def round_weights(
     name: str, columns: Columns, widths: Widths, moments: Moments | None
-) -> tuple[rounding.Rounded, int, list[str]]:
+) -> tuple[rounding.Rounded, int, list[Note]]:
     """Choose the scales first, then the weights, so that no error of a scale remains.
 
     Returns
@@ -89,7 +90,7 @@ def _by_group(columns: Columns, grid: rounding.Grid, moments: Moments) -> roundi
     return rounding.Rounded(*(np.concatenate(part)[back] for part in zip(*parts, strict=True)))
 
 
-def _losses(name: str, columns: Columns, rounded: rounding.Rounded, limit: int) -> list[str]:
+def _losses(name: str, columns: Columns, rounded: rounding.Rounded, limit: int) -> list[Note]:
     """Refuse rows that vanish; say what else was lost."""
     used = columns.target.any(axis=1)
     vanished = used & ~rounded.weight.any(axis=1)
@@ -102,11 +103,10 @@ def _losses(name: str, columns: Columns, rounded: rounding.Rounded, limit: int) 
         )
     notes = []
     if rounded.clipped.any():
-        notes.append(
-            f"{int(rounded.clipped.sum())} weights of {int((rounded.clipped > 0).sum())} neurons "
-            f"clipped, which lessens the error on the calibration data"
-        )
+        text = "weights clipped, which lessens the error on the calibration data"
+        notes.append(Note(text, str(int(rounded.clipped.sum()))))
     coarse = used & (np.abs(rounded.weight).max(axis=1) < limit // 4)
     if coarse.any():
-        notes.append(f"{int(coarse.sum())} neurons use less than a quarter of their weights' range")
+        text = "neurons that use less than a quarter of their weights' range"
+        notes.append(Note(text, str(int(coarse.sum()))))
     return notes
