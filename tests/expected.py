@@ -32,8 +32,14 @@ class Expected:
     waiting: np.ndarray
     outputs: np.ndarray
     start: np.ndarray
-    saturation: np.ndarray
-    state: NetworkState
+    saturation: np.ndarray | None = None
+    state: NetworkState | None = None
+
+    @classmethod
+    def of_arrays(cls, u: list[np.ndarray], r: list[np.ndarray]) -> Expected:
+        """Words that a design traced from reset, without flags."""
+        waiting = np.zeros((len(u), len(u[0])), bool)
+        return cls(u, r, waiting, r[-1], waiting[0])
 
 
 def expected(

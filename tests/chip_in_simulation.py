@@ -1,0 +1,119 @@
+"""A chip in Verilator with its trace ports, beside its integer model."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from expected import Expected, differing_words, expected
+
+from vle.compiler.folding import ChipSpec
+from vle.compiler.network import NetworkSpec
+from vle.compiler.registers import register_map
+from vle.host.bundle import Bundle
+from vle.host.device import Device, Parameters
+from vle.host.verilated import Beats, VerilatedChip
+from vle.hw import verilog
+
+KINDS = tuple(Parameters.__dataclass_fields__)
+
+
+def manifest(chip: ChipSpec) -> dict:
+    """What the driver reads of a bundle."""
+    layers = [
+        {
+            **{name: getattr(layer, name) for name in ("name", "inputs", "outputs", "recurrent")},
+            "x_format": asdict(layer.x_format),
+            "rate_format": asdict(layer.rate_format),
+            "acc_width": chip.engine_of(index)[0].acc_width,
+        }
+        for index, layer in enumerate(chip.network.layers)
+    ]
+    return {"layers": layers, "aligned": False, "registers": register_map(chip).json}
+
+
+class ChipInSimulation:
+    """Runs frames and compares every word with the model.
+
+    Parameters
+    ----------
+    chip
+        What to build.
+    seed
+        Of the pauses on its streams.
+    """
+
+    def __init__(self, chip: ChipSpec, *, seed: int = 1, optimise: str = "-O1") -> None:
+        self.chip, self.spec = chip, chip.network
+        text = verilog.generate(chip, trace=True)
+        self.transport = VerilatedChip(text, seed=seed, optimise=optimise)
+        self.last_sent = self.last_taken = Beats.empty(0)
+        self.device = Device(Bundle.of_json(manifest(chip), text, Path()), self.transport)
+
+    def close(self) -> None:
+        self.device.close()
+
+    def load(self, spec: NetworkSpec) -> None:
+        """Load other parameters of the same formats."""
+        parameters = [
+            Parameters(*(getattr(layer, kind) for kind in KINDS)) for layer in spec.layers
+        ]
+        self.device.write_parameters(parameters)
+        for want, got in zip(parameters, self.device.read_parameters(), strict=True):
+            for kind in KINDS:
+                assert np.array_equal(getattr(want, kind), getattr(got, kind)), kind
+        self.spec = spec
+
+    def compare(
+        self, frames: np.ndarray, start=None, *, gaps=0.0, stalls=0.0, state=None
+    ) -> tuple[Expected, Beats]:
+        """Run raw frames `(steps, inputs)`; every output and every state word must be the model's.
+
+        Begins at reset unless a state of the model is given, which must be the chip's.
+        """
+        want = expected(self.spec, frames, start, state)
+        if state is None:
+            self.device.reset()
+            self.device.clear_counters()
+        self.compare_with(want, frames, start, gaps=gaps, stalls=stalls)
+        if state is None:
+            assert self.device.saturation().tolist() == want.saturation.tolist()
+            assert self.device.steps == len(frames)
+        return want, self.last_taken
+
+    def compare_with(
+        self, want: Expected, frames: np.ndarray, start=None, *, gaps=0.0, stalls=0.0
+    ) -> int:
+        """Run raw frames from where the chip is; return how many state words were compared."""
+        self.transport.take_trace()
+        self.last_sent = Beats.of_frames(frames, start)
+        self.last_taken = self.transport.stream(
+            self.last_sent, want.outputs.size, gaps=gaps, stalls=stalls
+        )
+        got, flags = self.last_taken.frames(want.outputs.shape[1])
+        assert np.array_equal(got, want.outputs)
+        assert np.array_equal(flags, want.start)
+        self.device._until_idle()
+        differing, compared = differing_words(want, self.transport.take_trace())
+        assert differing == 0, f"{differing} of {compared} state words differ"
+        return compared
+
+
+@cache
+def chip_in_simulation(build, *arguments) -> ChipInSimulation:
+    """Build each chip once per test session."""
+    return ChipInSimulation(build(*arguments))
+
+
+def shuffled(spec: NetworkSpec, rng: np.random.Generator) -> NetworkSpec:
+    """Other parameters of the same formats."""
+    layers = []
+    for layer in spec.layers:
+        half = 1 << (layer.weight_width - 1)
+        weight = rng.integers(-half, half, layer.weight.shape)
+        weight[rng.random(weight.shape) < 0.1] = -half
+        rest = {kind: rng.permutation(getattr(layer, kind)) for kind in KINDS[1:]}
+        layers.append(replace(layer, weight=weight, **rest))
+    return NetworkSpec(tuple(layers))

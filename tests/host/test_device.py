@@ -1,0 +1,221 @@
+"""The driver on a chip in simulation: the same answers as the design, and nothing lost."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from vle.compiler import compile_model
+from vle.errors import DeviceError, TransportError
+from vle.host import open_device
+from vle.sim import Activation, Layer, Network
+
+
+def network(*, aligned: bool) -> Network:
+    """Two inputs, a recurrent layer, a slow layer, one output."""
+    rng = np.random.default_rng(3)
+    layers = (
+        Layer(
+            weight=rng.normal(0, 1, (5, 2)),
+            bias=rng.normal(0, 0.3, 5),
+            tau_m=np.full(5, 1.0),
+            tau_r=np.full(5, 1.0),
+            activation=Activation("tanh"),
+            recurrent=rng.normal(0, 0.4, (5, 5)),
+        ),
+        Layer(
+            weight=rng.normal(0, 0.7, (3, 5)),
+            bias=rng.normal(0, 0.3, 3),
+            tau_m=np.array([1.0, 2.0, 4.0]),
+            tau_r=np.array([0.5, 1.0, 1.0]),
+            activation=Activation("relu"),
+        ),
+        Layer(
+            weight=rng.normal(0, 1, (1, 3)),
+            bias=np.zeros(1),
+            tau_m=np.ones(1),
+            tau_r=np.ones(1),
+            activation=Activation("identity"),
+        ),
+    )
+    return Network(layers, dt=0.5, aligned=aligned)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("device") / "bundle"
+    design = compile_model(network(aligned=True), input_range=(-1.0, 1.0), lanes=5)
+    design.save(path, verilog=True)
+    return path
+
+
+@pytest.fixture(scope="module")
+def design():
+    return compile_model(network(aligned=True), input_range=(-1.0, 1.0), lanes=5)
+
+
+@pytest.fixture
+def device(folder):
+    with open_device(f"sim:{folder}") as opened:
+        yield opened
+
+
+def signal(steps: int, *batch: int) -> np.ndarray:
+    return np.random.default_rng(4).uniform(-1, 1, (steps, *batch, 2))
+
+
+@pytest.mark.parametrize("aligned", [None, True, False])
+@pytest.mark.parametrize("batch", [(), (3,)])
+def test_run_is_the_design_s(device, design, aligned, batch):
+    x = signal(20, *batch)
+    got = device.run(x, aligned=aligned)
+    assert got.shape == (20, *batch, 1)
+    assert np.array_equal(got, design.run(x, aligned=aligned))
+
+
+def test_runs_continue(device, design):
+    x = signal(30)
+    whole = design.run(x, aligned=False)
+    parts = [device.run(x[:11], aligned=False), device.run(x[11:], aligned=False, reset=False)]
+    assert np.array_equal(np.concatenate(parts), whole)
+
+
+def test_values_beyond_the_format_are_clamped_and_counted(device, design):
+    x = signal(8)
+    x[3, 0] = 1e3
+    assert np.array_equal(device.run(x), design.run(x))
+    assert device.input_saturation == design.input_saturation == 1
+    assert device.saturation().tolist() == [list(counts) for counts in design.saturation]
+    device.clear_counters()
+    assert (device.input_saturation, device.steps, device.saturation().any()) == (0, 0, False)
+
+
+def test_state_survives(device, folder):
+    x = signal(30)
+    device.run(x[:10], aligned=False)
+    state = device.read_state()
+    rest = device.run(x[10:], aligned=False, reset=False)
+    with open_device(f"sim:{folder}") as other:
+        other.load_state(state)
+        assert np.array_equal(other.run(x[10:], aligned=False, reset=False), rest)
+
+
+def test_state_survives_in_mid_sequence(device, design, folder):
+    """The flag of a sequence has reached only the first layer; the others wait."""
+    x = signal(4)
+    frames = design.input_format.quantize(x).astype(np.int32)
+    start = np.arange(4) == 0
+    device.reset()
+    whole = device.transport.exchange(frames, start, 1)
+    for cut in (1, 2, 3):
+        device.reset()
+        device.transport.exchange(frames[:cut], start[:cut], 1)
+        state = device.read_state()
+        with open_device(f"sim:{folder}") as other:
+            other.load_state(state)
+            rest = other.transport.exchange(frames[cut:], start[cut:], 1)
+        assert np.array_equal(rest, whole[cut:]), cut
+
+
+def test_parameters_are_the_design_s(device, design):
+    for words, layer in zip(device.read_parameters(), design.network.layers, strict=True):
+        for name in ("weight", "scale", "bias", "alpha", "rho"):
+            assert np.array_equal(getattr(words, name), getattr(layer, name)), name
+
+
+def test_parameters_change(device, design):
+    x = signal(12)
+    before = device.run(x)
+    kept = device.read_parameters()
+    device.write_parameters([replace(words, bias=words.bias // 2) for words in kept])
+    after = device.run(x)
+    assert not np.array_equal(after, before)
+    device.write_parameters(kept)
+    assert np.array_equal(device.run(x), before)
+
+
+def test_refused_parameters_change_nothing(device):
+    kept = device.read_parameters()
+    for change, rule in (
+        ({"weight": kept[2].weight + (1 << 15)}, "weight must be in -32768..32767"),
+        ({"bias": kept[2].bias[:0]}, r"bias must be of shape \(1,\)"),
+        ({"scale": kept[2].scale * 1.0}, "scale must be integers"),
+    ):
+        with pytest.raises(ValueError, match=rule):
+            device.write_parameters([*kept[:2], replace(kept[2], **change)])
+    narrow = replace(device.bundle.layers[0], acc_width=20)
+    with pytest.raises(ValueError, match=r"sum of neuron \d must fit 20 bits, not reach \d+"):
+        narrow.check_accumulator(kept[0].weight)
+    with pytest.raises(ValueError, match="must be of 3 layers"):
+        device.write_parameters(kept[:2])
+    for words, now in zip(kept, device.read_parameters(), strict=True):
+        assert np.array_equal(words.weight, now.weight)
+
+
+def test_export_is_the_network_within_a_step_of_each_word(device, tmp_path):
+    path = tmp_path / "back.onnx"
+    device.export(path)
+    back, original = Network.load(path), network(aligned=True)
+    x = signal(25)
+    assert np.abs(back.run(x) - original.run(x)).max() < 2e-3
+    for got, want in zip(back.layers, original.layers, strict=True):
+        assert np.allclose(got.weight, want.weight, atol=2e-4)
+        assert np.allclose(got.tau_m, want.tau_m, rtol=1e-4)
+        assert np.allclose(got.tau_r, want.tau_r, rtol=1e-4)
+    assert (back.dt, back.aligned) == (original.dt, original.aligned)
+
+
+def test_export_names_the_extra(device, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "vle.sim", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'vle\[sim\]'"):
+        device.export(tmp_path / "x.onnx")
+
+
+@pytest.mark.parametrize(
+    ("x", "rule"),
+    [
+        (np.zeros((4, 3)), r"of shape \(T, 2\) or \(T, batch, 2\), not \(4, 3\)"),
+        (np.zeros(4), "of shape"),
+        (np.full((4, 2), np.nan), "must be finite"),
+    ],
+)
+def test_wrong_signals_are_refused(device, x, rule):
+    with pytest.raises(ValueError, match=rule):
+        device.run(x)
+    with pytest.raises(ValueError, match="one sequence"):
+        device.run(np.zeros((4, 1, 2)), reset=False)
+
+
+@pytest.mark.parametrize(
+    ("address", "rule"),
+    [
+        ("build", "of the form sim:DIR"),
+        ("serial:/dev/ttyUSB0", "serial: is not supported"),
+        ("sim:/nowhere", "has no design.json"),
+    ],
+)
+def test_addresses_that_lead_nowhere(address, rule):
+    with pytest.raises(TransportError, match=rule):
+        open_device(address)
+
+
+def test_damaged_bundles(folder, tmp_path):
+    (tmp_path / "top.v").write_text((folder / "top.v").read_text())
+    for text, rule in (("{", "must be a bundle"), ("{}", "lacks 'format'")):
+        (tmp_path / "design.json").write_text(text)
+        with pytest.raises(TransportError, match=rule):
+            open_device(f"sim:{tmp_path}")
+
+
+def test_a_chip_of_another_bundle_is_refused(folder, tmp_path):
+    plain = json.loads((folder / "design.json").read_text())
+    plain["registers"]["hash"] ^= 1
+    (tmp_path / "design.json").write_text(json.dumps(plain))
+    (tmp_path / "top.v").write_text((folder / "top.v").read_text())
+    with pytest.raises(DeviceError, match="HASH at 0x8: must be 0x") as refused:
+        open_device(f"sim:{tmp_path}")
+    assert (refused.value.register, refused.value.address) == ("HASH", 8)
