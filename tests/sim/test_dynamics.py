@@ -1,6 +1,7 @@
 """The step against a neuron-by-neuron twin, known special cases, and an exact solution."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import jax
@@ -223,14 +224,18 @@ def test_converges_to_the_exact_solution_with_the_first_order_of_euler():
     np.testing.assert_allclose(orders, 1.0, atol=0.05)
 
 
-def test_error_filter_is_the_inverse_in_phase_of_the_membrane():
-    """``e`` leads ``inst_e`` by what the membrane lags: their phases at the input's frequency."""
+@pytest.mark.parametrize("lead", [math.inf, 3.0])
+def test_error_filter_leads_by_what_the_membrane_lags(lead):
+    """``e = (1 + tau_m d/dt) / (1 + tau_r d/dt) inst_e``, with a gain of at most ``lead``."""
     tau_m, tau_r, omega, dt = 0.8, 0.1, 2.0, 0.001
     t = dt * np.arange(round(12 * np.pi / omega / dt))
     network = Network([Layer([[1.0]], [0.0], tau_m, tau_r, "identity")], dt)
-    x, y = np.zeros((len(t), 1)), np.sin(omega * t)[:, None]
-    e = np.array([signals[0].e[0] for _, signals in unrolled(network, x, y)])
+    states, e = dynamics.reset(network.parameters), []
+    changed = replace(network.settings, lead=lead)
+    for y in np.sin(omega * t)[:, None]:
+        states, signals = dynamics.step(network.parameters, states, np.zeros(1), y, changed)
+        e.append(signals[0].e[0])
     last = slice(-round(2 * np.pi / omega / dt), None)
-    response = 2 * np.mean(e[last] * np.exp(-1j * omega * t[last])) * 1j
-    expected = (1 + 1j * omega * tau_m) / (1 + 1j * omega * tau_r)
+    response = 2 * np.mean(np.array(e)[last] * np.exp(-1j * omega * t[last])) * 1j
+    expected = (1 + 1j * omega * tau_m) / (1 + 1j * omega * max(tau_r, tau_m / lead))
     assert abs(response - expected) < 0.01 * abs(expected)

@@ -10,7 +10,7 @@ from random_networks import DT, SMOOTH, networks, random_data, random_network
 
 from vle.sim import Activation, Layer, Network, losses
 from vle.sim.activations import NAMES
-from vle.sim.dynamics import LayerParameters
+from vle.sim.dynamics import LayerParameters, reset, step
 from vle.sim.gradients import (
     RULES,
     adjoint_gradient,
@@ -19,6 +19,7 @@ from vle.sim.gradients import (
     reverse_gradient,
     to_log_tau,
 )
+from vle.sim.gradients.local import filtered, group, reset_trace
 
 NUMBERS = ("weight", "bias", "tau_m", "tau_r", "recurrent")
 
@@ -139,6 +140,29 @@ def test_groups_share_a_trace():
     x, y = random_data(network, 2, steps=30)
     a, b = (local_gradient(n.parameters, n.settings, x, y, "filtered") for n in (grouped, alone))
     assert relative(a, b) < 1e-9
+
+
+def test_traces_start_anew_with_a_sequence():
+    network = random_network(5, recurrent=(0, 1, 2))
+    p, settings = network.parameters, network.settings
+    a, y = random_data(network, 1, steps=7)
+    b, _ = random_data(network, 2, steps=7)
+
+    def traces(x, starts):
+        states = reset(p, (3,), held=True)
+        groups = [group(layer) for layer in p]
+        found = [reset_trace(layer, g, (3,)) for layer, g in zip(p, groups, strict=True)]
+        for t, frame in enumerate(x):
+            start = np.full(3, fill_value=t in starts)
+            states, signals = step(p, states, frame, y[t % 7], settings, start=start)
+            layers = zip(p, signals, found, groups, strict=True)
+            found = [filtered(*layer, DT)[1] for layer in layers]
+        return found
+
+    together, alone = traces(np.concatenate([a, b]), {0, 7}), traces(b, {0})
+    for one, other in zip(together, alone, strict=True):
+        for u, v in zip(one, other, strict=True):
+            np.testing.assert_allclose(u, v, atol=1e-13)
 
 
 @pytest.mark.parametrize("rule", RULES)
