@@ -13,6 +13,9 @@ from vle.compiler.activation import ActivationSpec
 from vle.compiler.fixed import Fixed, Raw, round_shift, saturate, width_of
 
 
+BLOCK = 128  # sequences multiplied at once: more would make BLAS start threads that cost more
+
+
 class Saturation(NamedTuple):
     """How many words were clamped, per narrowing."""
 
@@ -155,7 +158,11 @@ class LayerSpec:
 
         Products run in float64, where integers are exact below `2**53`, which `acc_width` ensures.
         """
-        return (x.astype(np.float64) @ self._transposed).astype(np.int64)
+        result = np.empty((len(x), self.outputs), dtype=np.int64)
+        for first in range(0, len(x), BLOCK):
+            rows = slice(first, first + BLOCK)
+            result[rows] = x[rows].astype(np.float64) @ self._transposed
+        return result
 
     @cached_property
     def _transposed(self) -> NDArray[np.float64]:
