@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from vle.compiler.activation import ActivationSpec
 from vle.compiler.fixed import Fixed, Raw, round_shift, saturate, width_of
 
-
 BLOCK = 128  # sequences multiplied at once: more would make BLAS start threads that cost more
 
 
