@@ -64,7 +64,7 @@ class LayerShape:
         """Shape of a parameter or a part of the state."""
         if kind == "weight":
             return (self.outputs, self.inputs + self.outputs * self.recurrent)
-        return (self.inputs,) if kind == "rate" else (self.outputs,)
+        return (self.outputs,)
 
     def check_accumulator(self, weight: NDArray[np.int64]) -> None:
         """Prove that no input can overflow a sum with these weights.

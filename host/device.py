@@ -51,7 +51,7 @@ class State:
     ----------
     words
         By kind (``u``, ``rate``, ``loop``) and layer: potentials, and the rates that the layer
-        will hear from below and from itself.
+        above and the layer itself will hear.
     flags
         Words of the registers of flags, by name.
     """

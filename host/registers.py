@@ -13,7 +13,7 @@ BYTES = 4  # per word address
 
 @dataclass(frozen=True)
 class Window:
-    """Words of one layer in a memory, see `vle.compiler.registers`.
+    """Words of one layer in a memory, see `vle.compiler.windows`.
 
     Parameters
     ----------
