@@ -31,6 +31,7 @@ def compile_model(
     weight_bits: int = 16,
     rate_bits: int = 16,
     potential_bits: int = 24,
+    like: str | os.PathLike[str] | Design | None = None,
 ) -> Design:
     """Compile a network: choose formats, round parameters, plan the engines, prove the sums.
 
@@ -51,6 +52,10 @@ def compile_model(
     weight_bits, rate_bits, potential_bits
         Bits of a weight (2..16), of inputs and rates (3..18), of potentials (8..32).
 
+    like
+        A design, or its bundle, whose formats, scales and engines to take over: a network that was
+        read back from a chip becomes the same integers again. Widths, lanes and board are its own.
+
     Raises
     ------
     CompileError
@@ -62,7 +67,10 @@ def compile_model(
     except ValueError as error:
         raise CompileError(str(error)) from error
     target = board_named(board) if isinstance(board, str) else board
+    pattern = Design.load(like) if isinstance(like, str | os.PathLike) else like
     try:
+        if pattern is not None:
+            return _compile_like(network, pattern, notes, (calibration, input_range))
         known = calibrate(network, calibration, input_range)
         quantized = quantize(network, known.ranges, widths, known.moments)
         folding = plan(quantized.network, lanes=lanes, board=target)
@@ -72,6 +80,24 @@ def compile_model(
         notes += (f"neither lanes nor a board: planned for {DEFAULT_LANES} lanes",)
     build = _Build(network, known, quantized, ChipSpec(quantized.network, folding))
     return build.design(widths, target, notes)
+
+
+def _compile_like(
+    network: Network,
+    pattern: Design,
+    notes: tuple[str, ...],
+    inputs: tuple[ArrayLike | None, tuple[ArrayLike, ArrayLike] | None],
+) -> Design:
+    """Take formats, scales and engines over; every parameter goes to the nearest word."""
+    fmt = pattern.input_format
+    data, stated = inputs
+    if data is None and stated is None:
+        stated = fmt.real(fmt.low), fmt.real(fmt.high)
+    known = calibrate(network, data, stated)
+    widths = Widths(**pattern.report["widths"])
+    quantized = quantize(network, known.ranges, widths, like=pattern.network)
+    build = _Build(network, known, quantized, ChipSpec(quantized.network, pattern.folding))
+    return build.design(widths, None, notes)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vle.compiler import rounding
 from vle.compiler.approximate import Approximation, approximate
 from vle.compiler.fixed import Fixed, Raw
 from vle.compiler.formats import Widths, input_format, potential_format, rate_format
@@ -47,6 +48,7 @@ def quantize(
     ranges: tuple[LayerRanges, ...],
     widths: Widths,
     moments: tuple[Moments, ...] | None = None,
+    like: NetworkSpec | None = None,
 ) -> Quantized:
     """Choose formats, round parameters, and list what that changed.
 
@@ -60,22 +62,58 @@ def quantize(
         Bits of every kind of word, and the headroom.
     moments
         Of what the neurons of each layer hear; None rounds every weight to the nearest.
+    like
+        An integer network whose formats and scales to take over, rather than those of the ranges.
 
     Raises
     ------
     CompileError
         Where a parameter cannot be held, or would vanish.
     """
-    x_format, specs, approximations = input_format(ranges[0].x, widths), [], []
+    _check_like(network, like)
+    x_format = like.layers[0].x_format if like else input_format(ranges[0].x, widths)
+    specs, approximations = [], []
     notes: list[tuple[int, Note]] = []
     for index, layer in enumerate(network.layers):
-        job = _Job(f"layer {index}", layer, network.dt, widths, x_format, ranges[index])
+        job = _Job(
+            f"layer {index}",
+            layer,
+            network.dt,
+            _widths_of(like.layers[index]) if like else widths,
+            x_format,
+            ranges[index],
+            like.layers[index] if like else None,
+        )
         spec, approximation, said = job.run(None if moments is None else moments[index])
         specs.append(spec)
         approximations.append(approximation)
         notes += [(index, note) for note in said]
         x_format = spec.rate_format
     return Quantized(NetworkSpec(tuple(specs)), tuple(approximations), joined(notes))
+
+
+def _check_like(network: Network, like: NetworkSpec | None) -> None:
+    if like is None:
+        return
+    found, wanted = (
+        [(layer.outputs, layer.inputs, bool(recurrent)) for layer, recurrent in layers]
+        for layers in (
+            [(layer, layer.recurrent is not None) for layer in network.layers],
+            [(spec, spec.recurrent) for spec in like.layers],
+        )
+    )
+    if found != wanted:
+        raise CompileError(f"layers must be those of the design to be like: {wanted}, not {found}")
+
+
+def _widths_of(spec: LayerSpec) -> Widths:
+    return Widths(
+        spec.weight_width,
+        spec.rate_format.width,
+        spec.u_format.width,
+        spec.scale_width,
+        spec.constant_width,
+    )
 
 
 @dataclass(frozen=True)
@@ -88,14 +126,15 @@ class _Job:
     widths: Widths
     x_format: Fixed
     ranges: LayerRanges
+    like: LayerSpec | None
 
     def run(self, moments: Moments | None) -> tuple[LayerSpec, Approximation, list[Note]]:
         layer, widths = self.layer, self.widths
-        u_format = potential_format(layer, self.ranges, widths)
-        fmt = rate_format(layer, self.ranges, u_format, widths)
+        u_format, fmt = self.formats()
         phi = approximate(layer.activation, u_format, fmt)
         columns = Columns.of(layer, self.x_format, u_format, fmt)
-        rounded, scale_shift, lost = round_weights(self.name, columns, widths, moments)
+        grid = self.grid(columns)
+        rounded, lost = round_weights(self.name, columns, grid, moments)
         bias, clipped = self.bias(u_format, rounded.bias_shift)
         alpha, alpha_shift = self.constant("alpha", self.dt / layer.tau_m)
         rho, rho_shift = self.constant("rho", layer.tau_r / layer.tau_m)
@@ -107,7 +146,7 @@ class _Job:
                 bias=bias,
                 alpha=alpha,
                 rho=rho,
-                scale_shift=scale_shift,
+                scale_shift=grid.shift,
                 alpha_shift=alpha_shift,
                 rho_shift=rho_shift,
                 activation=phi.circuit,
@@ -122,6 +161,25 @@ class _Job:
         except ValueError as error:
             raise CompileError(str(error)) from error
         return spec, phi, [*phi.notes, *lost, *clipped, *self.rest(u_format, fmt)]
+
+    def grid(self, columns: Columns) -> rounding.Grid:
+        """Values that the weights may take."""
+        if self.like is not None:
+            limit = (1 << (self.widths.weight - 1)) - 1
+            return rounding.Grid(self.like.scale, self.like.scale_shift, limit)
+        try:
+            return rounding.Grid.of(columns.target, self.widths.weight, self.widths.scale)
+        except ValueError as error:
+            raise CompileError(
+                f"{self.name}: {error}, for weights up to {np.abs(columns.matrix).max():g}"
+            ) from error
+
+    def formats(self) -> tuple[Fixed, Fixed]:
+        """Return the formats of potentials and rates."""
+        if self.like is not None:
+            return self.like.u_format, self.like.rate_format
+        u_format = potential_format(self.layer, self.ranges, self.widths)
+        return u_format, rate_format(self.layer, self.ranges, u_format, self.widths)
 
     def bias(self, u_format: Fixed, shift: Float) -> tuple[Raw, list[Note]]:
         """Words of the bias, with what the rounding of the weights adds to it."""
@@ -149,8 +207,8 @@ class _Job:
         shift = width - 1 - int(np.ceil(np.log2(value.max())))
         if np.floor(np.ldexp(value.max(), shift) + 0.5) >= 1 << width:
             shift -= 1
-        shift = min(shift, 62)
-        if shift < 0:
+        shift = min(shift, 62) if self.like is None else self.like.shifts[f"{what}_shift"]
+        if shift < 0 or np.ldexp(value.max(), shift) + 0.5 >= 1 << width:
             raise CompileError(f"{self.name}: {what} up to {value.max():g} needs over {width} bits")
         raw = np.floor(np.ldexp(value, shift) + 0.5).astype(np.int64)
         off = np.abs(np.ldexp(raw.astype(np.float64), -shift) / value - 1)

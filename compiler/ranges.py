@@ -14,6 +14,7 @@ from vle.sim import Layer, Network, dynamics
 
 Float = NDArray[np.float64]
 
+ROUNDS, MARGIN, LARGEST = 200, 1.02, 2.0**40  # of the search for a recurrent layer's interval
 PICTURE_EVERY = 8  # steps, for what only pictures need
 
 
@@ -161,48 +162,63 @@ def _over_batch(values: Float) -> Range:
     return Range(values.min(axis=0), values.max(axis=0))
 
 
-def bound(network: Network, inputs: Range, rounds: int = 64) -> tuple[LayerRanges, ...] | None:
+def bound(network: Network, inputs: Range) -> tuple[LayerRanges, ...] | None:
     """Ranges that no input within `inputs` can leave, by interval arithmetic.
 
     With `alpha <= 1` a potential stays between 0 and the extremes of its current, and
-    `prosp = (1 - rho) u + rho current`. Recurrent layers are iterated until their rates settle.
+    `prosp = (1 - rho) u + rho current`. After a reset all rates are 0, so 0 belongs to what the
+    upper layers hear; where frames of zeros flush a sequence, to the inputs as well.
 
     Returns
     -------
     None where a recurrent layer's interval keeps growing: then only data can tell its range.
     """
-    below, result = inputs, []
+    below, result = _with_zero(inputs) if network.aligned else inputs, []
     for layer in network.layers:
-        ranges = _bound_layer(layer, below, rounds)
+        ranges = _bound_layer(layer, below)
         if ranges is None:
             return None
         result.append(ranges)
-        below = ranges.r
+        below = _with_zero(ranges.r)
     return tuple(result)
 
 
-def _bound_layer(layer: Layer, x: Range, rounds: int) -> LayerRanges | None:
+def _bound_layer(layer: Layer, x: Range) -> LayerRanges | None:
+    """Bound one layer; a recurrent one by an interval of rates that it maps into itself.
+
+    That interval is grown from 0, and tried with some margin, since growth alone only creeps up.
+    """
     zero = np.zeros(layer.outputs)
-    r = Range(zero, zero)
-    for _ in range(rounds):
-        current = _product(layer.weight, x)
-        if layer.recurrent is not None:
-            own = _product(layer.recurrent, r)
-            current = Range(current.low + own.low, current.high + own.high)
-        current = Range(current.low + layer.bias, current.high + layer.bias)
-        u = current.join(Range(zero, zero))
-        rho = layer.tau_r / layer.tau_m
-        rest, ahead = _scaled(1 - rho, u), _scaled(rho, current)
-        prosp = Range(rest.low + ahead.low, rest.high + ahead.high)
-        ends = [reach(layer.activation, *pair) for pair in zip(*prosp, strict=True)]
-        low, high = np.array(ends).T
-        settled = bool((low >= r.low).all() and (high <= r.high).all())
-        r = r.join(Range(low, high))
-        if layer.recurrent is None or settled:
-            return LayerRanges(x, current, u, prosp, r)
-        if not np.isfinite(r.magnitude) or r.magnitude > 2.0**40:
+    own = Range(zero, zero)
+    for _ in range(ROUNDS):
+        tried = Range(own.low * MARGIN, own.high * MARGIN)
+        ranges = _mapped(layer, x, tried)
+        inside = (ranges.r.low >= tried.low).all() and (ranges.r.high <= tried.high).all()
+        if layer.recurrent is None or inside:
+            return ranges
+        own = own.join(ranges.r)
+        if own.magnitude > LARGEST:
             return None
     return None
+
+
+def _mapped(layer: Layer, x: Range, own: Range) -> LayerRanges:
+    """Ranges of a layer that hears `x` and its own rates."""
+    current = _product(layer.weight, x)
+    if layer.recurrent is not None:
+        loop = _product(layer.recurrent, own)
+        current = Range(current.low + loop.low, current.high + loop.high)
+    current = Range(current.low + layer.bias, current.high + layer.bias)
+    u = _with_zero(current)
+    rho = layer.tau_r / layer.tau_m
+    rest, ahead = _scaled(1 - rho, u), _scaled(rho, current)
+    prosp = Range(rest.low + ahead.low, rest.high + ahead.high)
+    low, high = np.array([reach(layer.activation, *pair) for pair in zip(*prosp, strict=True)]).T
+    return LayerRanges(x, current, u, prosp, Range(low, high))
+
+
+def _with_zero(x: Range) -> Range:
+    return Range(np.minimum(x.low, 0.0), np.maximum(x.high, 0.0))
 
 
 def _product(weight: Float, x: Range) -> Range:

@@ -21,6 +21,27 @@ class Grid(NamedTuple):
     shift: int
     limit: int
 
+    @classmethod
+    def of(cls, target: Float, weight_width: int, scale_width: int) -> Grid:
+        """Finest scales that clip no weight, at the finest binary point that holds the largest.
+
+        `target` holds the real weights in raw units of current per raw unit of input, so that
+        `weight * scale / 2**shift = target`.
+
+        Raises
+        ------
+        ValueError
+            If the weights are so large that no scale holds them.
+        """
+        limit, largest_scale = (1 << (weight_width - 1)) - 1, (1 << scale_width) - 1
+        largest = float(np.abs(target).max())
+        shift = int(np.floor(np.log2(largest_scale * limit / largest))) if largest else 0
+        if shift < 0:
+            raise ValueError(f"scales must fit {scale_width} bits, not {scale_width - shift}")
+        shift = min(shift, 62)
+        needed = np.ceil(np.ldexp(np.abs(target).max(axis=1), shift) / limit)
+        return cls(np.clip(needed, 1, largest_scale).astype(np.int64), shift, limit)
+
     @property
     def step(self) -> Float:
         """Distance between neighbouring values, `(rows,)`."""
@@ -43,24 +64,6 @@ class Rounded(NamedTuple):
     scale: Int  # (rows,)
     bias_shift: Float  # (rows,), in raw units of the current
     clipped: Int  # (rows,), weights that their scale cuts off
-
-
-def scale_shift_of(target: Float, limit: int, scale_width: int) -> int:
-    """Binary point at which the largest row's scale just fits `scale_width` bits.
-
-    `target` holds the real weights in raw units of current per raw unit of input, so that
-    `weight * scale / 2**shift = target`.
-    """
-    largest = float(np.abs(target).max())
-    if not largest:
-        return 0
-    return int(np.floor(np.log2(((1 << scale_width) - 1) * limit / largest)))
-
-
-def scales_of(target: Float, shift: int, limit: int, scale_width: int) -> Int:
-    """Smallest integer scale of each row that keeps its weights within `+-limit`."""
-    needed = np.ceil(np.ldexp(np.abs(target).max(axis=1), shift) / limit)
-    return np.asarray(np.clip(needed, 1, (1 << scale_width) - 1), dtype=np.int64)
 
 
 def nearest(target: Float, grid: Grid) -> Rounded:

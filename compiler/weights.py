@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from vle.compiler import rounding
 from vle.compiler.fixed import Fixed
-from vle.compiler.formats import Widths
 from vle.compiler.moments import Moments
 from vle.compiler.notes import Note
 from vle.errors import CompileError
@@ -50,33 +49,35 @@ class Columns:
 
 
 def round_weights(
-    name: str, columns: Columns, widths: Widths, moments: Moments | None
-) -> tuple[rounding.Rounded, int, list[Note]]:
-    """Choose the scales first, then the weights, so that no error of a scale remains.
+    name: str, columns: Columns, grid: rounding.Grid, moments: Moments | None
+) -> tuple[rounding.Rounded, list[Note]]:
+    """Round weights on the grid of their scales, so that no error of a scale remains.
 
     Returns
     -------
-    The integers, the binary point of the scales, and what was lost, in words.
+    The integers, and what was lost, in words.
 
     Raises
     ------
     CompileError
-        Where a neuron's weights all vanish, or a scale does not fit.
+        Where a neuron's weights all vanish.
     """
-    limit = (1 << (widths.weight - 1)) - 1
-    shift = min(rounding.scale_shift_of(columns.target, limit, widths.scale), 62)
-    if shift < 0:
-        raise CompileError(
-            f"{name}: weights up to {np.abs(columns.matrix).max():g} need scales of "
-            f"{widths.scale - shift} bits, not {widths.scale}"
-        )
-    scale = rounding.scales_of(columns.target, shift, limit, widths.scale)
-    grid = rounding.Grid(scale, shift, limit)
     if moments is None:
         rounded = rounding.nearest(columns.target, grid)
+        clipped = "weights clipped to their scale"
     else:
         rounded = _by_group(columns, grid, moments)
-    return rounded, shift, _losses(name, columns, rounded, limit)
+        clipped = "weights clipped, which lessens the error on the calibration data"
+    _refuse_vanished(name, columns, rounded)
+    notes = []
+    if rounded.clipped.any():
+        notes.append(Note(clipped, str(int(rounded.clipped.sum()))))
+    coarse = np.abs(rounded.weight).max(axis=1) < grid.limit // 4
+    coarse &= columns.target.any(axis=1)
+    if coarse.any():
+        text = "neurons that use less than a quarter of their weights' range"
+        notes.append(Note(text, str(int(coarse.sum()))))
+    return rounded, notes
 
 
 def _by_group(columns: Columns, grid: rounding.Grid, moments: Moments) -> rounding.Rounded:
@@ -90,10 +91,8 @@ def _by_group(columns: Columns, grid: rounding.Grid, moments: Moments) -> roundi
     return rounding.Rounded(*(np.concatenate(part)[back] for part in zip(*parts, strict=True)))
 
 
-def _losses(name: str, columns: Columns, rounded: rounding.Rounded, limit: int) -> list[Note]:
-    """Refuse rows that vanish; say what else was lost."""
-    used = columns.target.any(axis=1)
-    vanished = used & ~rounded.weight.any(axis=1)
+def _refuse_vanished(name: str, columns: Columns, rounded: rounding.Rounded) -> None:
+    vanished = columns.target.any(axis=1) & ~rounded.weight.any(axis=1)
     if vanished.any():
         row = int(np.flatnonzero(vanished)[0])
         raise CompileError(
@@ -101,12 +100,3 @@ def _losses(name: str, columns: Columns, rounded: rounding.Rounded, limit: int) 
             f"{np.abs(columns.matrix[row]).max():g} beside {np.abs(columns.matrix).max():g} in "
             f"the layer, too far apart for its scale"
         )
-    notes = []
-    if rounded.clipped.any():
-        text = "weights clipped, which lessens the error on the calibration data"
-        notes.append(Note(text, str(int(rounded.clipped.sum()))))
-    coarse = used & (np.abs(rounded.weight).max(axis=1) < limit // 4)
-    if coarse.any():
-        text = "neurons that use less than a quarter of their weights' range"
-        notes.append(Note(text, str(int(coarse.sum()))))
-    return notes

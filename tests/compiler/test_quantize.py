@@ -11,6 +11,7 @@ from vle.compiler.bounds import rate_errors, real_weight
 from vle.compiler.calibration import calibrate
 from vle.compiler.formats import Widths
 from vle.compiler.quantize import quantize
+from vle.compiler.ranges import Range, bound, observe
 from vle.compiler.run import Session, run_raw
 from vle.errors import CompileError
 from vle.sim import Layer, Network
@@ -99,20 +100,58 @@ def test_compensation_on_data_beats_rounding_to_the_nearest():
     assert error(known.moments) < 0.7 * error(None)
 
 
-def test_weights_on_the_grid_stay_as_they_are():
-    """A network read back from a chip becomes the same integers, given the same ranges."""
-    rng = np.random.default_rng(2)
-    network = random_network(rng, [5, 8, 3], activation="tanh")
-    x = random_signal(rng, 100, 4, 5)
-    known = calibrate(network, x)
-    first = quantize(network, known.ranges, Widths(weight=8), None).network
-    layers = [
-        Layer(real_weight(spec), layer.bias, layer.tau_m, layer.tau_r, layer.activation)
-        for layer, spec in zip(network.layers, first.layers, strict=True)
-    ]
-    again = quantize(Network(tuple(layers), 1.0), known.ranges, Widths(weight=8), None).network
-    for a, b in zip(first.layers, again.layers, strict=True):
-        assert np.array_equal(real_weight(a), real_weight(b))
+def read_back(design):
+    """The float network that the words on a chip stand for."""
+    layers = []
+    for layer, spec in zip(design.reference.layers, design.network.layers, strict=True):
+        matrix = real_weight(spec)
+        tau_m = design.reference.dt / np.ldexp(spec.alpha.astype(float), -spec.alpha_shift)
+        layers.append(
+            Layer(
+                matrix[:, : spec.inputs],
+                spec.u_format.real(spec.bias),
+                tau_m,
+                tau_m * np.ldexp(spec.rho.astype(float), -spec.rho_shift),
+                layer.activation,
+                matrix[:, spec.inputs :] if spec.recurrent else None,
+            )
+        )
+    return Network(tuple(layers), design.reference.dt)
+
+
+@settings(max_examples=15, deadline=None)
+@given(SIZES, st.booleans(), st.integers(3, 16), st.integers(0, 2**32 - 1))
+def test_a_network_read_back_from_a_chip_becomes_the_same_integers(sizes, recurrent, bits, seed):
+    rng = np.random.default_rng(seed)
+    network = random_network(rng, sizes, recurrent=recurrent)
+    x = random_signal(rng, 40, 2, sizes[0])
+    design = compile_model(network, calibration=x, weight_bits=bits, lanes=3)
+    again = compile_model(read_back(design), like=design)
+    assert again.chip == design.chip
+    assert np.array_equal(again.run(x), design.run(x))
+
+
+def test_a_design_to_be_like_must_have_the_same_layers(tmp_path):
+    one([[1.0, 2.0]])
+    design = compile_model(one([[1.0, 2.0]]), input_range=(-1, 1))
+    design.save(tmp_path / "b")
+    assert compile_model(one([[1.0, 2.0]]), like=tmp_path / "b").chip == design.chip
+    with pytest.raises(CompileError, match="layers must be those of the design"):
+        compile_model(one([[1.0]]), like=design)
+
+
+def test_intervals_hold_for_every_signal_within_them():
+    """Also in recurrent layers, whose rates an interval must map into itself."""
+    rng = np.random.default_rng(4)
+    for aligned in (False, True):
+        network = random_network(rng, [3, 8, 6], recurrent=True, aligned=aligned)
+        ranges = bound(network, Range(np.full(3, 0.5), np.ones(3)))
+        assert ranges is not None
+        x = rng.uniform(0.5, 1, (200, 4, 3))
+        for layer, seen in zip(ranges, observe(network, x).ranges, strict=True):
+            for name in ("current", "u", "prosp", "r"):
+                assert (getattr(seen, name).low >= getattr(layer, name).low).all()
+                assert (getattr(seen, name).high <= getattr(layer, name).high).all()
 
 
 def one(weight, *, tau_m=1.0, tau_r=1.0, activation="relu"):
