@@ -52,7 +52,7 @@ class RefusedError(Exception):
 @click.option("--labels", type=Path, help=".npy of the class of each sequence, (batch,)")
 @click.option("--lanes", default=48, show_default=True, help="synapses worked on per clock")
 @click.option("--weight-bits", default=16, show_default=True, help="bits of a weight")
-@click.option("--sequences", default=200, show_default=True, help="how many to simulate at most")
+@click.option("--sequences", default=100, show_default=True, help="how many to simulate at most")
 @click.option("--out", type=Path, default=Path("build/sim"), show_default=True)
 @click.option("-v", "--verbose", is_flag=True, help="show the traceback of an error")
 def main(model, data, labels, verbose, **options) -> None:
