@@ -138,6 +138,9 @@ class _Job:
         bias, clipped = self.bias(u_format, rounded.bias_shift)
         alpha, alpha_shift = self.constant("alpha", self.dt / layer.tau_m)
         rho, rho_shift = self.constant("rho", layer.tau_r / layer.tau_m)
+        # tau_r >= dt shall hold for the words as well: rho' >= alpha'.
+        least = np.ceil(np.ldexp(alpha.astype(np.float64), rho_shift - alpha_shift))
+        rho = np.maximum(rho, np.minimum(least.astype(np.int64), (1 << widths.constant) - 1))
         try:
             spec = LayerSpec(
                 name=self.name,

@@ -58,7 +58,7 @@ def _layer(
         weight=matrix[:, :inputs],
         bias=np.ldexp(words.bias.astype(float), -f_u),
         tau_m=tau_m,
-        tau_r=tau_m * np.ldexp(words.rho.astype(float), -plain["rho_shift"]),
+        tau_r=np.maximum(tau_m * np.ldexp(words.rho.astype(float), -plain["rho_shift"]), dt),
         activation=Activation(**activation),
         recurrent=matrix[:, inputs:] if plain["recurrent"] else None,
     )

@@ -105,13 +105,15 @@ def read_back(design):
     layers = []
     for layer, spec in zip(design.reference.layers, design.network.layers, strict=True):
         matrix = real_weight(spec)
-        tau_m = design.reference.dt / np.ldexp(spec.alpha.astype(float), -spec.alpha_shift)
+        dt = design.reference.dt
+        tau_m = dt / np.ldexp(spec.alpha.astype(float), -spec.alpha_shift)
+        tau_r = tau_m * np.ldexp(spec.rho.astype(float), -spec.rho_shift)
         layers.append(
             Layer(
                 matrix[:, : spec.inputs],
                 spec.u_format.real(spec.bias),
                 tau_m,
-                tau_m * np.ldexp(spec.rho.astype(float), -spec.rho_shift),
+                np.maximum(tau_r, dt),
                 layer.activation,
                 matrix[:, spec.inputs :] if spec.recurrent else None,
             )
@@ -131,8 +133,18 @@ def test_a_network_read_back_from_a_chip_becomes_the_same_integers(sizes, recurr
     assert np.array_equal(again.run(x), design.run(x))
 
 
+def test_plain_leaky_integrators_can_be_read_back():
+    """Their tau_r is dt, the smallest that a network takes."""
+    tau_m = np.geomspace(1, 70, 30)
+    layer = Layer(np.ones((30, 2)), np.zeros(30), tau_m, 1.0, "tanh")
+    design = compile_model(Network((layer,), 1.0), input_range=(-1, 1))
+    spec = design.network.layers[0]
+    rho, alpha = spec.rho * 2.0**-spec.rho_shift, spec.alpha * 2.0**-spec.alpha_shift
+    assert (rho >= alpha).all()
+    assert compile_model(read_back(design), like=design).chip == design.chip
+
+
 def test_a_design_to_be_like_must_have_the_same_layers(tmp_path):
-    one([[1.0, 2.0]])
     design = compile_model(one([[1.0, 2.0]]), input_range=(-1, 1))
     design.save(tmp_path / "b")
     assert compile_model(one([[1.0, 2.0]]), like=tmp_path / "b").chip == design.chip
