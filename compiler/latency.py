@@ -46,4 +46,4 @@ def activation_stages(spec: ActivationSpec) -> int:
     if not isinstance(spec, PiecewiseLinear):
         return 5  # entry read, registered, delta * fraction twice, sum
     slopes = (spec.negative_slope, spec.positive_slope)
-    return 1 if all(map(is_shift, slopes)) else 3
+    return 2 if all(map(is_shift, slopes)) else 4  # sum, clamp; a product before

@@ -12,7 +12,7 @@ from vle.compiler.geometry import Engine
 from vle.compiler.latency import activation_stages
 from vle.compiler.registers import tables
 from vle.hw.bus import AccessSignature
-from vle.hw.numeric import Delay, below_point, choose, constant, saturate
+from vle.hw.numeric import Delay, below_point, choose, constant, multiply, saturate
 
 FLAT = activation.PiecewiseLinear(0, 0, 0, 0, 0, 0, False, False)
 
@@ -20,7 +20,7 @@ FLAT = activation.PiecewiseLinear(0, 0, 0, 0, 0, 0, False, False)
 class PiecewiseLinear(wiring.Component):
     """`r = clamp(round(slope * prosp / 2**shift) + offset, low, high)`.
 
-    Latency 3 clocks; 1 where all slopes are powers of two. One result per clock.
+    Latency 4 clocks; 2 where all slopes are powers of two. One result per clock.
 
     Parameters
     ----------
@@ -54,15 +54,17 @@ class PiecewiseLinear(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         place = Delay(m, self.place, "place")
-        product = self._shifted(place[0]) if self.stages == 1 else self._product(m, place[0])
-        at = place[self.stages - 1]
+        product = self._shifted(place[0]) if self.stages == 2 else self._product(m, place[0])
+        at, end = place[self.stages - 2], place[self.stages - 1]
         addends = [(spec.offset, spec.shift) for spec in self.specs]
         total = product + choose(at, addends, lambda key: below_point(constant(key[0]), key[1]))
-        rate = choose(at, [spec.shift for spec in self.specs], lambda shift: total >> shift)
-        low = choose(at, [spec.low for spec in self.specs], constant)
-        high = choose(at, [spec.high for spec in self.specs], constant)
-        counts_low = choose(at, [spec.counts_low for spec in self.specs], lambda on: C(on, 1))
-        counts_high = choose(at, [spec.counts_high for spec in self.specs], lambda on: C(on, 1))
+        shifted = choose(at, [spec.shift for spec in self.specs], total.shift_right)
+        rate = Signal.like(shifted, name="rate")
+        m.d.sync += rate.eq(shifted)
+        low = choose(end, [spec.low for spec in self.specs], constant)
+        high = choose(end, [spec.high for spec in self.specs], constant)
+        counts_low = choose(end, [spec.counts_low for spec in self.specs], lambda on: C(on, 1))
+        counts_high = choose(end, [spec.counts_high for spec in self.specs], lambda on: C(on, 1))
         below, above = rate < low, rate > high
         m.d.sync += self.r.eq(Mux(below, low, Mux(above, high, rate)))
         m.d.sync += self.saturated.eq((below & counts_low) | (above & counts_high))
@@ -82,10 +84,9 @@ class PiecewiseLinear(wiring.Component):
         """Product behind two registers."""
         negative = choose(place, [spec.negative_slope for spec in self.specs], constant)
         positive = choose(place, [spec.positive_slope for spec in self.specs], constant)
-        slope, product = Signal(signed(18)), Signal(signed(18 + self.engine.u_width))
+        slope = Signal(signed(18))
         m.d.comb += slope.eq(Mux(self.prosp < 0, negative, positive))
-        m.d.sync += product.eq(slope * self.prosp)
-        return Delay(m, product, "product")[1]
+        return multiply(m, self.prosp, slope)
 
 
 class Table(wiring.Component):
@@ -146,12 +147,10 @@ class Table(wiring.Component):
                 lambda shift: Cat(C(0, self.shift - shift), clamped[:shift]),
             )
         )
-        product = Signal(signed(width + 1 + self.shift))
-        m.d.sync += product.eq(delta * Delay(m, fraction, "fraction")[2])
-        total = Delay(m, product, "product")[1] + below_point(
+        total = multiply(m, delta, Delay(m, fraction, "fraction")[2]) + below_point(
             Delay(m, value, "value", first=2)[4], self.shift
         )
-        rate = (total >> self.shift) + self._tail(m, place, clamped)[4]
+        rate = total.shift_right(self.shift) + self._tail(m, place, clamped)[4]
         self._answer(m, place[4], rate)
         return m
 

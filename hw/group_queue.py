@@ -81,7 +81,7 @@ class GroupQueue(wiring.Component):
         with m.Elif(group_last):
             m.d.sync += self.o_valid.eq(0)
         with m.Else():
-            m.d.sync += rest.eq(rest >> engine.acc_width)
+            m.d.sync += rest.eq(rest.shift_right(engine.acc_width))
         with m.If(self.o_valid):
             m.d.sync += part.eq(Mux(group_last, 0, part + 1))
         self._count(m)

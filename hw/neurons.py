@@ -15,7 +15,7 @@ from vle.compiler.latency import CURRENT_STAGE, PROSP_STAGE
 from vle.compiler.registers import NEURON_KINDS, tables
 from vle.hw.activation import PiecewiseLinear, Table
 from vle.hw.bus import AccessSignature
-from vle.hw.numeric import Delay, below_point, choose, saturate
+from vle.hw.numeric import Delay, below_point, choose, multiply, saturate
 
 
 class NeuronPipeline(wiring.Component):
@@ -27,7 +27,7 @@ class NeuronPipeline(wiring.Component):
         d       = current - u                                           stage 4
         u'      = u + round(alpha * d / 2**alpha_shift)                 stage 7, written back
         prosp   = sat(u + round(rho * d / 2**rho_shift))                stage 7
-        r       = activation(prosp)                                     stage 8, 10 or 12
+        r       = activation(prosp)                                     stage 9, 11 or 12
 
     Adding `word * 2**shift + 2**(shift - 1)` before the shift adds the word and rounds in one go.
 
@@ -97,8 +97,8 @@ class NeuronPipeline(wiring.Component):
         rho = self._parameter(m, "rho", neuron[2])
         d = Signal(signed(engine.u_width + 1))
         m.d.sync += d.eq(current - u[CURRENT_STAGE])
-        moved = self._rounded_sum(place[6], self._product(m, d, alpha), u[6], "alpha_shift")
-        ahead = self._rounded_sum(place[6], self._product(m, d, rho), u[6], "rho_shift")
+        moved = self._rounded_sum(place[6], multiply(m, d, alpha), u[6], "alpha_shift")
+        ahead = self._rounded_sum(place[6], multiply(m, d, rho), u[6], "rho_shift")
         prosp, prosp_over = Signal(signed(engine.u_width)), Signal()
         m.d.sync += [
             self.u_new.eq(Mux(held[6], 0, moved)),
@@ -130,11 +130,9 @@ class NeuronPipeline(wiring.Component):
     def _current(self, m: Module, place: Delay, neuron: Delay) -> tuple[Value, Value]:
         """`sat(round(acc * scale / 2**scale_shift) + bias)`, and whether it was clamped."""
         engine = self.engine
-        product = Signal(signed(engine.acc_width + engine.scale_width))
-        m.d.sync += product.eq(self.acc * self._scale(m))
         total = self._rounded_sum(
             place[2],
-            Delay(m, product, "scaled", first=1)[2],
+            multiply(m, self.acc, self._scale(m)),
             self._parameter(m, "bias", neuron[0]).as_signed(),
             "scale_shift",
         )
@@ -142,17 +140,11 @@ class NeuronPipeline(wiring.Component):
         m.d.sync += Cat(current, over).eq(self._saturate(place[2], total))
         return current, over
 
-    def _product(self, m: Module, d: Value, factor: Value) -> Value:
-        """Multiply, 2 clocks."""
-        product = Signal(signed(self.engine.constant_width + len(d)))
-        m.d.sync += product.eq(d * factor)
-        return Delay(m, product, "product")[1]
-
     def _rounded_sum(self, place: Value, product: Value, word: Value, shift: str) -> Value:
         """`word + round(product / 2**shift)` with each layer's own shift."""
         shifts = [getattr(spec, shift) for spec in self.engine.layers]
         total = product + choose(place, shifts, lambda s: below_point(word, s))
-        return choose(place, shifts, lambda s: total >> s)
+        return choose(place, shifts, total.shift_right)
 
     def _saturate(self, place: Value, word: Value) -> Value:
         """Word clamped to the layer's potential, and whether it was, as one value."""

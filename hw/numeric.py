@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from itertools import product
 
 from amaranth.hdl import Array, C, Cat, Module, Mux, Signal, Value
+
+DSP_WIDTH = 18  # signed factors of a DSP block
 
 
 def saturate(value: Value, width: int) -> tuple[Value, Value]:
@@ -29,12 +32,35 @@ def choose(place: Value, keys: Sequence[Hashable], make: Callable[..., Value]) -
     made = {key: make(key) for key in dict.fromkeys(keys)}
     if len(made) == 1:
         return made[keys[0]]
-    return Array([made[key] for key in keys])[place]
+    return Value.cast(Array([made[key] for key in keys])[place])
 
 
 def constant(value: int) -> Value:
     """Return a signed constant, one bit wide at least."""
     return C(value, Value.cast(C(value)).shape().width + 1).as_signed()
+
+
+def multiply(m: Module, a: Value, b: Value) -> Value:
+    """Product of any widths, 2 clocks: partial products of one DSP block each, then their sum."""
+    parts = []
+    for (x, x_place), (y, y_place) in product(_digits(a), _digits(b)):
+        part = Signal.like(x * y, name="part")
+        m.d.sync += part.eq(x * y)
+        parts.append(part.shift_left(x_place + y_place))
+    total = Signal.like(a * b, name="product")
+    m.d.sync += total.eq(sum(parts[1:], start=parts[0]))
+    return total
+
+
+def _digits(value: Value) -> list[tuple[Value, int]]:
+    """Unsigned pieces of 17 bits, the highest signed where the value is, and their places."""
+    pieces, place, limit = [], 0, DSP_WIDTH - (not value.shape().signed)
+    while len(value) - place > limit:
+        pieces.append((value[place : place + DSP_WIDTH - 1], place))
+        place += DSP_WIDTH - 1
+    top = value[place:]
+    pieces.append((top.as_signed() if value.shape().signed else top, place))
+    return pieces
 
 
 class Delay:

@@ -54,8 +54,8 @@ SOFTPLUS = TableSpec(12, tuple(range(0, 4096, 512)), (512,) * 8, 16, tail_shift=
 @pytest.mark.parametrize(
     ("specs", "circuit", "stages"),
     [
-        ([RELU, HARD], PiecewiseLinear, 1),
-        ([LEAKY, RELU, HARD], PiecewiseLinear, 3),
+        ([RELU, HARD], PiecewiseLinear, 2),
+        ([LEAKY, RELU, HARD], PiecewiseLinear, 4),
         ([TANH], Table, 5),
         ([STEEP, SOFTPLUS, TANH], Table, 5),
     ],
