@@ -66,7 +66,7 @@ def main(model, data, labels, verbose, **options) -> None:
     except (VleError, ValueError, OSError) as error:
         if verbose:
             raise
-        console.print(f"[red]error:[/red] {error}", soft_wrap=True)
+        click.echo(f"sim: error: {' '.join(str(error).split())}", err=True)
         sys.exit(2)
     sys.exit(1 if differing else 0)
 
