@@ -57,39 +57,42 @@ def learn(
     -------
     The new variables and optimizer state, and the mean cost per step.
     """
-    batch = episode.x.shape[1:-1]
-    dt = rule.settings.dt
+    batch, dt = episode.x.shape[1:-1], rule.settings.dt
     parameters = to_parameters(variables, dt)
     states = reset(parameters, batch, held=None if episode.start is None else True)
     traces = tuple(
-        local.reset_trace(p, g, batch) for p, g in zip(parameters, rule.groups, strict=True)
+        local.reset_trace(p, g, batch) if rule.name in local.FILTERED else None
+        for p, g in zip(parameters, rule.groups, strict=True)
     )
-    last = jnp.full_like(episode.target[0], jnp.nan)
-    zero = jax.tree.map(jnp.zeros_like, variables)
+    total = None if rule.per_step else jax.tree.map(jnp.zeros_like, variables)
+    none = jnp.full_like(episode.target[:1], jnp.nan)
+    targets = jnp.concatenate([none, episode.target[:-1]])
+
+    def update(gradient: Variables, variables: Variables, moments: Any) -> tuple[Any, Any]:
+        change, moments = optimizer.update(gradient, moments, variables)
+        changed = optax.apply_updates(variables, change)
+        return project(changed, dt, rule.tau_steps_max), moments
 
     def frame(carry: Any, now: Any) -> tuple[Any, Array]:
-        variables, moments, total, states, traces, target = carry
-        x, following, start = now
+        variables, moments, total, states, traces = carry
+        x, target, start = now
         cost = jnp.sum(losses.cost(rule.settings.loss, states[-1].r, target))
         flag = None if start is None else jnp.broadcast_to(start, batch)
         parameters = to_parameters(variables, dt)
         states, signals = step(parameters, states, x, target, rule.settings, start=flag)
         gradient, traces = _gradient(parameters, signals, traces, rule, batch[0])
         if rule.per_step:
-            update, moments = optimizer.update(gradient, moments, variables)
-            variables = project(optax.apply_updates(variables, update), dt, rule.tau_steps_max)
+            variables, moments = update(gradient, variables, moments)
         else:
             total = jax.tree.map(jnp.add, total, gradient)
-        return (variables, moments, total, states, traces, following), cost
+        return (variables, moments, total, states, traces), cost
 
-    carry = (variables, moments, zero, states, traces, last)
-    carry, costs = jax.lax.scan(frame, carry, (episode.x, episode.target, episode.start))
+    carry = (variables, moments, total, states, traces)
+    carry, costs = jax.lax.scan(frame, carry, (episode.x, targets, episode.start))
     variables, moments, total, *_ = carry
-    if not rule.per_step:
-        update, moments = optimizer.update(total, moments, variables)
-        variables = project(optax.apply_updates(variables, update), dt, rule.tau_steps_max)
-    present = ~jnp.any(jnp.isnan(episode.target[:-1]), axis=-1)
-    return variables, moments, jnp.sum(costs) / jnp.sum(present)
+    if total is not None:
+        variables, moments = update(total, variables, moments)
+    return variables, moments, jnp.sum(costs) / jnp.sum(~jnp.any(jnp.isnan(targets), axis=-1))
 
 
 def _gradient(
