@@ -93,12 +93,13 @@ class NeuronPipeline(wiring.Component):
 
         current, current_over = self._current(m, place, neuron)
         u = self._potential(m, neuron, valid, zero_u)
-        alpha = self._parameter(m, "alpha", neuron[2])
-        rho = self._parameter(m, "rho", neuron[2])
+        alpha = Delay(m, self._parameter(m, "alpha", neuron[2]), "alpha")[1]
+        rho = Delay(m, self._parameter(m, "rho", neuron[2]), "rho")[1]
         d = Signal(signed(engine.u_width + 1))
         m.d.sync += d.eq(current - u[CURRENT_STAGE])
-        moved = self._rounded_sum(place[6], multiply(m, d, alpha), u[6], "alpha_shift")
-        ahead = self._rounded_sum(place[6], multiply(m, d, rho), u[6], "rho_shift")
+        at = (place[5], place[6])
+        moved = self._rounded_sum(m, at, u[5], multiply(m, d, alpha), "alpha_shift")
+        ahead = self._rounded_sum(m, at, u[5], multiply(m, d, rho), "rho_shift")
         prosp, prosp_over = Signal(signed(engine.u_width)), Signal()
         m.d.sync += [
             self.u_new.eq(Mux(held[6], 0, moved)),
@@ -130,21 +131,24 @@ class NeuronPipeline(wiring.Component):
     def _current(self, m: Module, place: Delay, neuron: Delay) -> tuple[Value, Value]:
         """`sat(round(acc * scale / 2**scale_shift) + bias)`, and whether it was clamped."""
         engine = self.engine
-        total = self._rounded_sum(
-            place[2],
-            multiply(m, self.acc, self._scale(m)),
-            self._parameter(m, "bias", neuron[0]).as_signed(),
-            "scale_shift",
-        )
+        bias, product = self._parameter(m, "bias", neuron[0]), multiply(m, self.acc, self._scale(m))
+        total = self._rounded_sum(m, (place[1], place[2]), bias, product, "scale_shift")
         current, over = Signal(signed(engine.u_width)), Signal()
         m.d.sync += Cat(current, over).eq(self._saturate(place[2], total))
         return current, over
 
-    def _rounded_sum(self, place: Value, product: Value, word: Value, shift: str) -> Value:
-        """`word + round(product / 2**shift)` with each layer's own shift."""
+    def _rounded_sum(
+        self, m: Module, place: tuple[Value, Value], word: Value, product: Value, shift: str
+    ) -> Value:
+        """`word + round(product / 2**shift)` with each layer's own shift.
+
+        The word comes a clock before the product, `place` is the layer then and now.
+        """
         shifts = [getattr(spec, shift) for spec in self.engine.layers]
-        total = product + choose(place, shifts, lambda s: below_point(word, s))
-        return choose(place, shifts, total.shift_right)
+        shifted = choose(place[0], shifts, lambda s: below_point(word, s))
+        addend = Signal.like(shifted, name="addend")
+        m.d.sync += addend.eq(shifted)
+        return choose(place[1], shifts, (product + addend).shift_right)
 
     def _saturate(self, place: Value, word: Value) -> Value:
         """Word clamped to the layer's potential, and whether it was, as one value."""
@@ -158,13 +162,11 @@ class NeuronPipeline(wiring.Component):
         return choose(place, widths, clamp)
 
     def _parameter(self, m: Module, kind: str, address: Value) -> Value:
-        """Return a neuron's word, 2 clocks after its address."""
+        """Return a neuron's word, 1 clock after its address."""
         read, access = self._memory(m, kind), getattr(self, f"access_{kind}")
-        word = Signal(read.data.shape(), name=kind)
-        m.d.sync += word.eq(read.data)
         m.d.comb += read.addr.eq(Mux(access.active, access.address, address))
-        m.d.comb += access.r_data.eq(word)
-        return word
+        m.d.comb += access.r_data.eq(read.data)
+        return read.data
 
     def _scale(self, m: Module) -> Value:
         """Scale of the row at stage 0: neurons come in a known order, so it is read ahead."""

@@ -11,6 +11,7 @@ from core_bench import CoreBench
 from expected import expected
 
 from vle.compiler import timing
+from vle.compiler.fixed import Fixed
 from vle.compiler.folding import ChipSpec, EngineSpec, Folding
 from vle.compiler.network import NetworkSpec
 
@@ -18,6 +19,26 @@ from vle.compiler.network import NetworkSpec
 def chip_of(sizes, engines, *, seed=0, **options) -> ChipSpec:
     network = random_chips.network(np.random.default_rng(seed), sizes, **options)
     return ChipSpec(network, Folding(tuple(EngineSpec(*engine) for engine in engines)))
+
+
+def mixed_chip(seed: int) -> ChipSpec:
+    """Layers of one engine that agree in no format."""
+    rng = np.random.default_rng(seed)
+    layers, x_format = [], Fixed(2, 9)
+    for index, (inputs, outputs) in enumerate([(3, 4), (4, 5), (5, 3)]):
+        layer = random_chips.layer(
+            *(rng, f"layer{index}", inputs, outputs),
+            x_format=x_format,
+            recurrent=index == 1,
+            rate_width=int(rng.integers(5, 17)),
+            u_width=int(rng.integers(18, 33)),
+            weight_width=int(rng.integers(2, 17)),
+            scale_width=int(rng.integers(8, 19)),
+            constant_width=int(rng.integers(8, 19)),
+        )
+        layers.append(layer)
+        x_format = layer.rate_format
+    return ChipSpec(NetworkSpec(tuple(layers)), Folding((EngineSpec(2, 3, (0, 1, 2)),)))
 
 
 CHIPS = {
@@ -35,6 +56,8 @@ CHIPS = {
     "narrow words": chip_of(
         [4, 5, 3], [(2, 2, (0, 1))], rate_width=5, u_width=9, weight_width=2, seed=8
     ),
+    "mixed words": mixed_chip(9),
+    "mixed words again": mixed_chip(10),
 }
 
 
@@ -202,3 +225,27 @@ def test_parameters_changed_between_frames():
 
     bench.run(scenario)
     bench.compare(after)
+
+
+def test_tables_changed_between_frames():
+    """Another table of the same size, loaded entry by entry."""
+    rng = np.random.default_rng(7)
+    first, second = (random_chips.table(rng, 24, 16, 3) for _ in range(2))
+    second = replace(second, shift=first.shift, tail_shift=first.tail_shift)
+    layer = random_chips.layer(rng, "layer0", 2, 3, x_format=Fixed(2, 14), activation=first)
+    chip = ChipSpec(NetworkSpec((layer,)), Folding((EngineSpec(2, 2, (0,)),)))
+    frames = random_chips.frames(rng, chip.network, 3)
+    bench = CoreBench(chip)
+
+    async def scenario(ctx):
+        await bench.halt(ctx)
+        for kind in ("value", "delta"):
+            window = bench.map.window(f"table_{kind}", 0)
+            assert (await bench.read(ctx, window)).tolist() == list(getattr(first, kind))
+            await bench.write(ctx, window, np.array(getattr(second, kind)))
+        await bench.resume(ctx)
+        await bench.send_all(ctx, frames)
+        await bench.settle(ctx, 3)
+
+    bench.run(scenario)
+    bench.compare(expected(NetworkSpec((replace(layer, activation=second),)), frames))
