@@ -61,7 +61,7 @@ class GroupQueue(wiring.Component):
         m = Module()
         engine = self.engine
         rest = Signal(engine.pe * engine.acc_width)
-        part, group_last, pause = Signal(range(engine.pe)), Signal(), Signal()
+        part, group_last, pause = Signal(range(max(2, engine.pe))), Signal(), Signal()
         m.submodules.queue = queue = SyncFIFO(width=len(rest) + 3, depth=engine.queue_depth)
         incoming = Cat(self.i, self.i_flags)
         load = Signal()
