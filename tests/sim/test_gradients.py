@@ -71,7 +71,7 @@ def exact(network, x, y):
     return adjoint_gradient(network.parameters, network.settings, x, y)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(networks(), st.integers(0, 2**31))
 def test_jax_is_the_adjoint(network, seed):
     x, y = random_data(network, seed, steps=25)
