@@ -125,16 +125,20 @@ def _trainer(task: str | None, resume: Path | None, given: dict[str, Any]) -> Tr
 def _train(trainer: Trainer, out: Path, *, quiet: bool) -> float:
     """Train what is left, a checkpoint after each epoch; return the CPU seconds it took."""
     from rich.console import Console  # noqa: PLC0415
-    from rich.progress import Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+    from rich.progress import BarColumn, Progress, TimeRemainingColumn  # noqa: PLC0415
 
     start = time.process_time()
     console = Console(stderr=True)
+    percent = "{task.percentage:3.0f} %"
     columns = (
-        *Progress.get_default_columns(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[line]}"),
+        "{task.description}",
+        BarColumn(20),
+        percent,
+        TimeRemainingColumn(),
+        "{task.fields[line]}",
     )
-    with Progress(*columns, console=console, disable=quiet) as progress:
+    hidden = quiet or not console.is_terminal
+    with Progress(*columns, console=console, disable=hidden) as progress:
         bar = progress.add_task(trainer.recipe.task, total=trainer.recipe.epochs, line="")
         progress.update(bar, completed=len(trainer.history))
 
