@@ -135,11 +135,11 @@ class FrameBuffer(wiring.Component):
         bus_lane, bus_position = access.address[:bits], Cat(access.address[bits:], r_slot)
         w_data = Mux(access.active, access.w_data[:width], self.w_data)
         bus_enable = Mux(access.write, 1 << bus_lane, 0)
+        m.d.sync += access.r_data.eq(read.data.word_select(bus_lane, width).as_signed())
         m.d.comb += [
             write.addr.eq(Mux(access.active, bus_position, position)),
             write.data.eq(w_data.replicate(simd)),
             write.en.eq(Mux(access.active, bus_enable, Mux(self.w_valid, lane, 0))),
             read.addr.eq(Mux(access.active, bus_position, Cat(self.tile, r_slot))),
             self.words.eq(read.data),
-            access.r_data.eq(read.data.word_select(bus_lane, width).as_signed()),
         ]

@@ -93,8 +93,8 @@ class NeuronPipeline(wiring.Component):
 
         current, current_over = self._current(m, place, neuron)
         u = self._potential(m, neuron, valid, zero_u)
-        alpha = Delay(m, self._parameter(m, "alpha", neuron[2]), "alpha")[1]
-        rho = Delay(m, self._parameter(m, "rho", neuron[2]), "rho")[1]
+        alpha = self._parameter(m, "alpha", neuron[2])[1]
+        rho = self._parameter(m, "rho", neuron[2])[1]
         d = Signal(signed(engine.u_width + 1))
         m.d.sync += d.eq(current - u[CURRENT_STAGE])
         at = (place[5], place[6])
@@ -131,7 +131,8 @@ class NeuronPipeline(wiring.Component):
     def _current(self, m: Module, place: Delay, neuron: Delay) -> tuple[Value, Value]:
         """`sat(round(acc * scale / 2**scale_shift) + bias)`, and whether it was clamped."""
         engine = self.engine
-        bias, product = self._parameter(m, "bias", neuron[0]), multiply(m, self.acc, self._scale(m))
+        bias = self._parameter(m, "bias", neuron[0])[0]
+        product = multiply(m, self.acc, self._scale(m))
         total = self._rounded_sum(m, (place[1], place[2]), bias, product, "scale_shift")
         current, over = Signal(signed(engine.u_width)), Signal()
         m.d.sync += Cat(current, over).eq(self._saturate(place[2], total))
@@ -161,12 +162,13 @@ class NeuronPipeline(wiring.Component):
 
         return choose(place, widths, clamp)
 
-    def _parameter(self, m: Module, kind: str, address: Value) -> Value:
-        """Return a neuron's word, 1 clock after its address."""
+    def _parameter(self, m: Module, kind: str, address: Value) -> Delay:
+        """Return a neuron's word 1 clock after its address, and later."""
         read, access = self._memory(m, kind), getattr(self, f"access_{kind}")
         m.d.comb += read.addr.eq(Mux(access.active, access.address, address))
-        m.d.comb += access.r_data.eq(read.data)
-        return read.data
+        word = Delay(m, read.data, kind)
+        m.d.comb += access.r_data.eq(word[1])
+        return word
 
     def _scale(self, m: Module) -> Value:
         """Scale of the row at stage 0: neurons come in a known order, so it is read ahead."""
