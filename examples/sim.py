@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -28,8 +29,7 @@ from vle.errors import VleError
 from vle.host import Device, open_device
 from vle.sim.tasks.mnist1d import read_samples
 
-HERE = Path(__file__).parent
-MODELS = HERE / "models"
+MODELS = Path(os.path.relpath(Path(__file__).parent / "models"))
 
 
 @dataclass(frozen=True)
