@@ -14,8 +14,9 @@ from vle.sim import Network
 
 Float = NDArray[np.float64]
 
-SEQUENCES = 64  # of the calibration data that the whole analysis runs on
-STEPS = 4096
+SEQUENCES = 64  # stretches of the calibration data that the whole analysis runs on
+STEPS = 2048  # of each of them
+WORDS = 1 << 26  # that are kept of what all layers hear
 PROBES = 16  # sequences made up where no interval can be found
 ASSUMED = (-1.0, 1.0)
 
@@ -97,12 +98,12 @@ def calibrate(
 
 
 def _from_data(network: Network, x: Float, stated: Range | None) -> Calibration:
+    used = _selection(network, x)
     notes = []
-    used = x[:STEPS, np.linspace(0, x.shape[1] - 1, min(SEQUENCES, x.shape[1])).astype(int)]
-    if used.shape != x.shape:
+    if used.size != x.size:
         notes.append(
-            f"ranges of the layers from {used.shape[1]} of {x.shape[1]} sequences, "
-            f"{used.shape[0]} of {x.shape[0]} steps; of the inputs from all"
+            f"ranges of the layers from {used.shape[1]} stretches of {used.shape[0]} steps, of "
+            f"{x.shape[1]} sequences of {x.shape[0]}; of the inputs from all"
         )
     seen = observe(network, used)
     ranges = list(seen.ranges)
@@ -112,6 +113,18 @@ def _from_data(network: Network, x: Float, stated: Range | None) -> Calibration:
     ranges[0] = LayerRanges(inputs, first.current, first.u, first.prosp, first.r)
     moments = input_moments(network, seen.heard)
     return Calibration("data", tuple(ranges), used, moments, stated, seen.exponents, tuple(notes))
+
+
+def _selection(network: Network, x: Float) -> Float:
+    """Up to `SEQUENCES` stretches of up to `STEPS` steps, spread evenly over the data."""
+    columns = sum(layer.inputs + layer.outputs for layer in network.layers)
+    steps = max(1, min(len(x), STEPS, WORDS // columns))
+    most = max(1, min(SEQUENCES, WORDS // (columns * steps)))
+    starts = np.arange(0, len(x) - steps + 1, steps)
+    stretches = len(starts) * x.shape[1]
+    chosen = np.unique(np.linspace(0, stretches - 1, min(most, stretches)).astype(int))
+    cut = [x[starts[n // x.shape[1]] :][:steps, n % x.shape[1]] for n in chosen]
+    return np.stack(cut, axis=1)
 
 
 def _frames(network: Network, data: ArrayLike) -> Float:

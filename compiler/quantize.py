@@ -22,6 +22,7 @@ from vle.sim import Layer, Network
 
 Float = NDArray[np.float64]
 CONSTANT_ERROR = 0.01  # largest relative error of alpha and rho
+CHANNEL_BITS = 7  # of the input that every channel should use
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,11 @@ def quantize(
         approximations.append(approximation)
         notes += [(index, note) for note in said]
         x_format = spec.rate_format
-    return Quantized(NetworkSpec(tuple(specs)), tuple(approximations), joined(notes))
+    return Quantized(
+        NetworkSpec(tuple(specs)),
+        tuple(approximations),
+        _coarse(specs[0], ranges[0]) + joined(notes),
+    )
 
 
 def _check_like(network: Network, like: NetworkSpec | None) -> None:
@@ -104,6 +109,20 @@ def _check_like(network: Network, like: NetworkSpec | None) -> None:
     )
     if found != wanted:
         raise CompileError(f"layers must be those of the design to be like: {wanted}, not {found}")
+
+
+def _coarse(first: LayerSpec, ranges: LayerRanges) -> tuple[str, ...]:
+    """Name the channels that are small beside the one that the input's format is for."""
+    largest = np.maximum(np.abs(ranges.x.low), np.abs(ranges.x.high))
+    bits = np.log2(np.maximum(largest / first.x_format.step, 0.5)) + 1
+    coarse = [int(channel) for channel in np.flatnonzero((bits < CHANNEL_BITS) & (largest > 0))]
+    if not coarse:
+        return ()
+    named = ", ".join(map(str, coarse[:8])) + ", ..." * (len(coarse) > 8)
+    return (
+        f"inputs {named} use less than {CHANNEL_BITS} of {first.x_format.width} bits: one format "
+        f"serves all channels, so scale them alike",
+    )
 
 
 def _widths_of(spec: LayerSpec) -> Widths:

@@ -74,7 +74,21 @@ def nearest(target: Float, grid: Grid) -> Rounded:
     return Rounded(clipped.astype(np.int64), grid.scale, np.zeros(len(target)), count)
 
 
-def compensated(target: Float, grid: Grid, moments: Float) -> Rounded:
+class Moments(NamedTuple):
+    """Second moments of raw inputs and a last 1, and what rounding needs of them."""
+
+    matrix: Float  # mean(x x^T), (columns + 1, columns + 1)
+    order: NDArray[np.intp]  # in which columns are rounded: the most powerful first
+    factor: Float  # upper Cholesky factor of the inverse in that order, put back in place
+
+    @classmethod
+    def of(cls, matrix: Float) -> Moments:
+        """Factorise a matrix of moments."""
+        order = np.argsort(-np.diag(matrix)[:-1], kind="stable")
+        return cls(matrix, order, _factor(matrix, order))
+
+
+def compensated(target: Float, grid: Grid, moments: Moments) -> Rounded:
     """Round column by column, each error made up for by the columns after it, then by the bias.
 
     The error of a row is `(w' - w) M (w' - w)^T` with `M` the second moments of its inputs and a
@@ -88,20 +102,18 @@ def compensated(target: Float, grid: Grid, moments: Float) -> Rounded:
     grid
         Values that they may take.
     moments
-        `mean(x x^T)` over calibration data, `x` raw inputs and a last 1: `(columns + 1,) * 2`.
+        Over calibration data.
 
     References
     ----------
     Hassibi and Stork 1992, "Optimal brain surgeon"; Frantar et al. 2022, "GPTQ", arXiv 2210.17323.
     """
     columns = target.shape[1]
-    order = np.argsort(-np.diag(moments)[:columns], kind="stable")
-    factor = _factor(moments, order)
-    step = grid.step
+    factor, step = moments.factor, grid.step
     left = np.concatenate([target, np.zeros((len(target), 1))], axis=1)
     weight = np.zeros(target.shape, dtype=np.int64)
     clipped = np.zeros(len(target), dtype=np.int64)
-    for j in order:
+    for j in moments.order:
         exact = np.floor(left[:, j] / step + 0.5)
         rounded = np.clip(exact, -grid.limit, grid.limit)
         clipped += exact != rounded
@@ -125,13 +137,13 @@ def _factor(moments: Float, order: NDArray[np.intp]) -> Float:
     return factor
 
 
-def best_scale(target: Float, grid: Grid, moments: Float) -> Rounded:
+def best_scale(target: Float, grid: Grid, moments: Moments) -> Rounded:
     """Try `SHRINK` parts of each row's scale and keep what leaves the least error on the data."""
     best = compensated(target, grid, moments)
-    least = output_error(target, best, grid.shift, moments)
+    least = output_error(target, best, grid.shift, moments.matrix)
     for part in SHRINK[1:]:
         tried = compensated(target, grid.shrunk(part), moments)
-        error = output_error(target, tried, grid.shift, moments)
+        error = output_error(target, tried, grid.shift, moments.matrix)
         better = error < least
         least = np.where(better, error, least)
         best = Rounded(

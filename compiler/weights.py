@@ -85,7 +85,7 @@ def _by_group(columns: Columns, grid: rounding.Grid, moments: Moments) -> roundi
     parts = []
     for group, matrix in enumerate(moments.matrix):
         rows = moments.group == group
-        raw = matrix * unit[:, None] * unit
+        raw = rounding.Moments.of(matrix * unit[:, None] * unit)
         parts.append(rounding.best_scale(columns.target[rows], grid.rows(rows), raw))
     back = np.argsort(np.argsort(moments.group, kind="stable"), kind="stable")
     return rounding.Rounded(*(np.concatenate(part)[back] for part in zip(*parts, strict=True)))

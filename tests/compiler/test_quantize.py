@@ -220,6 +220,21 @@ def test_a_recurrent_layer_without_settled_intervals_is_probed():
     assert any("do not settle" in note for note in design.report["notes"])
 
 
+def test_small_channels_are_noted():
+    x = random_signal(np.random.default_rng(5), 50, 2, 3) * [1.0, 1e-4, 1.0]
+    notes = compile_model(one(np.ones((2, 3))), calibration=x).report["notes"]
+    assert any("inputs 1 use less than 7 of 16 bits" in note for note in notes)
+
+
+def test_long_recordings_are_looked_at_all_over():
+    x = np.zeros((100_000, 1))
+    x[::1000] = np.linspace(0, 1, 100)[:, None]
+    known = calibrate(one([[1.0]]), x)
+    assert known.x.shape == (2048, 48, 1)
+    assert known.ranges[0].r.high[0] > 0.95
+    assert any("48 stretches of 2048 steps" in note for note in known.notes)
+
+
 def test_nothing_stated_is_noted():
     notes = compile_model(one([[1.0, 2.0]])).report["notes"]
     assert any("taken to be within -1..1" in note for note in notes)
