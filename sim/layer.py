@@ -64,7 +64,9 @@ class Layer:
                 object.__setattr__(self, name, _numbers(name, getattr(self, name), shape))
         for name in ("tau_m", "tau_r"):
             if np.any(getattr(self, name) <= 0):
-                raise ValueError(f"{name} must be positive, not {getattr(self, name).min()!r}")
+                raise ValueError(
+                    f"{name} must be positive, not {float(getattr(self, name).min())!r}"
+                )
         if isinstance(self.activation, str):
             object.__setattr__(self, "activation", Activation(self.activation))
         if not isinstance(self.activation, Activation):
@@ -106,6 +108,6 @@ def _numbers(name: str, value: ArrayLike, shape: tuple[int, ...] | None = None) 
         if array.shape != shape:
             raise ValueError(f"{name} must be of shape {shape!r}, not {array.shape!r}")
     if not np.all(np.isfinite(array)):
-        raise ValueError(f"{name} must be finite, not {array[~np.isfinite(array)][0]!r}")
+        raise ValueError(f"{name} must be finite, not {float(array[~np.isfinite(array)][0])!r}")
     array.setflags(write=False)
     return array

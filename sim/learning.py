@@ -88,7 +88,8 @@ def learn(
     """Run signals through a network that learns; see `vle.sim.Network.learn`."""
     x, y = data
     batch = x.shape[1:-1]
-    rule_of = _Rule(parameters, batch, settings.dt, rule, each=rates.tau > 0)
+    each = rates.tau > 0 or _each_alone(parameters, traces)
+    rule_of = _Rule(parameters, batch, settings.dt, rule, each=each)
     rule_of.resume(traces)
     out = np.empty((*x.shape[:-1], len(parameters[-1].bias)))
     none = np.zeros(batch, dtype=np.bool_)
@@ -106,6 +107,16 @@ def learn(
     if not all(np.all(np.isfinite(a)) for p in learned for a in p if a is not None):
         raise ValueError(f"rate must let the parameters stay finite, not {rates.weight!r}")
     return Learned(learned, state, rule_of.traces, out)
+
+
+def _each_alone(
+    parameters: Sequence[LayerParameters], traces: Sequence[local.Trace] | None
+) -> bool:
+    """Whether the traces to go on with are one per neuron, as learning time constants needs."""
+    if traces is None:
+        return False
+    pairs = zip(parameters, traces, strict=True)
+    return all(trace.low.shape[-2] == len(p.bias) for p, trace in pairs)
 
 
 class _Rule:

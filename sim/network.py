@@ -150,6 +150,8 @@ class Network:
         x = self._frames(x)
         aligned = self.aligned if aligned is None else aligned
         extra = self.latency_steps if aligned else 0
+        if not reset and self._traces is not None:
+            return self._run_with_traces(x, aligned, extra)
         state = self._begin(x, aligned, reset, errors=False)
         parameters, settings = self.parameters, self.settings
         out = np.empty((len(x) + extra, *x.shape[1:-1], self.outputs))
@@ -162,6 +164,24 @@ class Network:
             out[t] = state[-1].r
         self._state, self._traces = state, None
         return out[extra:]
+
+    def _run_with_traces(self, x: Floats, aligned: bool, extra: int) -> Floats:
+        """Go on after `learn` by the filtered rule, whose traces go on as well: rates of 0."""
+        frames = np.concatenate([x, np.zeros((extra, *x.shape[1:]))])
+        absent = np.full((*frames.shape[:-1], self.outputs), np.nan)
+        state = self._begin(x, aligned, reset=False, errors=True)
+        still = learning.learn(
+            self.parameters,
+            state,
+            self.settings,
+            (frames, absent),
+            learning.Rates(0.0),
+            rule=self.plasticity,
+            start=aligned,
+            traces=self._traces,
+        )
+        self._state, self._traces = still.states, still.traces
+        return still.out[extra:]
 
     def learn(
         self,

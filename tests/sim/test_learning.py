@@ -197,3 +197,20 @@ def test_a_rate_that_diverges_leaves_the_network_as_it_was():
     with pytest.raises(ValueError, match="rate must let the parameters stay finite, not 100"):
         network.learn(x, y, rate=100.0)
     assert network == random_network(0, activations=("identity",))
+
+
+@pytest.mark.parametrize("tau_rate", [0.0, 0.01])
+@pytest.mark.parametrize("plasticity", PLASTICITIES)
+def test_running_on_between_learning_is_learning_without_targets(plasticity, tau_rate):
+    one = random_network(5, (2, 4, 3), plasticity=plasticity)
+    two = replace(one)
+    x, y = random_data(one, 6, 60, ())
+    absent = np.full_like(y[:20], np.nan)
+    for network in (one, two):
+        network.learn(x[:20], y[:20], rate=RATE, tau_rate=tau_rate)
+    ran = one.run(x[20:40], reset=False)
+    learned = two.learn(x[20:40], absent, rate=0.0, reset=False)
+    np.testing.assert_array_equal(ran, learned)
+    for network in (one, two):
+        network.learn(x[40:], y[40:], rate=RATE, tau_rate=tau_rate, reset=False)
+    assert one == two
