@@ -15,6 +15,8 @@ from vle.sim import Activation
 
 Float = NDArray[np.float64]
 SLOPE_BITS = 16  # of a slope's magnitude; two slopes of a function share their binary point
+SHIFT_MOST = 48  # bits dropped of a product; only slopes near 0 would have more
+FINE = 0.25  # entries nearer than that are moved off the curve
 ENTRIES = (256, 512, 1024)
 
 # Largest magnitudes of the second and third derivative.
@@ -88,7 +90,8 @@ def _pieces(phi: Activation, u: Fixed, r: Fixed) -> Approximation:
     binary = SLOPE_BITS - math.frexp(largest)[1] + 1  # largest * 2**binary in 2**16 .. 2**17
     if round(largest * 2.0**binary) >= 1 << (SLOPE_BITS + 1):
         binary -= 1
-    shift = binary + u.f_bits - r.f_bits
+    shift = min(binary + u.f_bits - r.f_bits, SHIFT_MOST)
+    binary = shift - u.f_bits + r.f_bits
     if shift < 0:  # rates finer than potentials: nothing to drop
         binary, shift = binary - shift, 0
     raw = [math.floor(slope * 2.0**binary + 0.5) for slope in (negative, positive)]
@@ -135,6 +138,7 @@ def _table(phi: Activation, u: Fixed, r: Fixed) -> Approximation:
     if tail_shift is not None and tail_shift < 0:
         raise ValueError(f"rates of softplus must not be finer than potentials, not {r} and {u}")
     domain = min(math.ceil(math.log2(_flat_from(phi, r))), u.i_bits - 1)  # +- 2**domain
+    domain = max(domain, 1 - u.f_bits)  # two chords of two potentials each, where those are coarse
     for entries in ENTRIES:
         spacing = 2.0 ** (domain + 1) / entries
         if second * spacing**2 / 16 <= r.step / 2:
@@ -144,7 +148,10 @@ def _table(phi: Activation, u: Fixed, r: Fixed) -> Approximation:
         entries, shift = entries // 2, shift + 1
     spacing = 2.0 ** (domain + 1) / entries
     nodes: Float = -(2.0**domain) + spacing * np.arange(entries + 1, dtype=np.float64)
-    exact = phi(nodes) - spacing**2 / 16 * _second(phi, nodes)
+    exact, interpolation = phi(nodes), min(second * spacing**2 / 8, spacing)
+    if spacing <= FINE:
+        exact = exact - spacing**2 / 16 * _second(phi, nodes)
+        interpolation = second * spacing**2 / 16 + third * spacing**3 / 8
     value = r.quantize(exact)
     circuit = Table(
         shift=shift,
@@ -153,7 +160,6 @@ def _table(phi: Activation, u: Fixed, r: Fixed) -> Approximation:
         rate_width=r.width,
         tail_shift=tail_shift,
     )
-    interpolation = second * spacing**2 / 16 + third * spacing**3 / 8
     clipped = float(np.abs(np.clip(exact, r.real(r.low), r.real(r.high)) - exact).max())
     beyond = _beyond(phi, 2.0**domain) if domain < u.i_bits - 1 else 0.0
     roundings = 1.0 if tail_shift is None else 1.5

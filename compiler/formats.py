@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vle.compiler.approximate import is_tabulated, reach
+from vle.compiler.approximate import reach
 from vle.compiler.fixed import Fixed
 from vle.compiler.ranges import LayerRanges, Range
 from vle.errors import CompileError
 from vle.sim import Layer
 
+FINER = 10  # bits by which rates of hard functions may be finer than potentials
 FULL = 1.0 - 1e-12  # bounded functions end here: the very end of a format is one step less
 
 
@@ -63,18 +64,18 @@ def potential_format(layer: Layer, ranges: LayerRanges, widths: Widths) -> Fixed
 
 
 def rate_format(layer: Layer, ranges: LayerRanges, u_format: Fixed, widths: Widths) -> Fixed:
-    """Format of the rates, no finer than the potentials where the function has slope 1."""
+    """Format of the rates; where the function is straight, little or no finer than potentials."""
     phi = layer.activation
     span = ranges.prosp.magnitude * widths.rate_headroom
     if phi.name == "softplus":  # the table holds every value up to the end of its domain
         span = float(u_format.real(u_format.high))
     magnitude = max(map(abs, reach(phi, -span, span)))
-    if phi.name in ("tanh", "sigmoid", "hard_tanh", "hard_sigmoid"):
-        magnitude = min(magnitude, FULL)
-    fmt = _covering_loosely(magnitude, widths.rate)
-    if (not is_tabulated(phi) or phi.name == "softplus") and fmt.f_bits > u_format.f_bits:
-        fmt = Fixed(widths.rate - u_format.f_bits, u_format.f_bits)
-    return fmt
+    bounded = phi.name in ("tanh", "sigmoid", "hard_tanh", "hard_sigmoid")
+    fmt = _covering_loosely(min(magnitude, FULL) if bounded else magnitude, widths.rate)
+    if phi.name in ("tanh", "sigmoid"):
+        return fmt
+    finest = u_format.f_bits + (FINER if bounded else 0)
+    return fmt if fmt.f_bits <= finest else Fixed(widths.rate - finest, finest)
 
 
 def _covering(magnitude: float, width: int) -> Fixed:

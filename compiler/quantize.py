@@ -149,8 +149,8 @@ class _Job:
 
     def run(self, moments: Moments | None) -> tuple[LayerSpec, Approximation, list[Note]]:
         layer, widths = self.layer, self.widths
-        u_format, fmt = self.formats()
-        phi = approximate(layer.activation, u_format, fmt)
+        u_format, fmt, notes = self.formats()
+        phi = self.approximation(u_format, fmt)
         columns = Columns.of(layer, self.x_format, u_format, fmt)
         grid = self.grid(columns)
         rounded, lost = round_weights(self.name, columns, grid, moments)
@@ -182,26 +182,38 @@ class _Job:
             )
         except ValueError as error:
             raise CompileError(str(error)) from error
-        return spec, phi, [*phi.notes, *lost, *clipped, *self.rest(u_format, fmt)]
+        return spec, phi, [*notes, *phi.notes, *lost, *clipped, *self.rest(u_format, fmt)]
+
+    def approximation(self, u_format: Fixed, fmt: Fixed) -> Approximation:
+        """Choose the circuit of the activation."""
+        try:
+            return approximate(self.layer.activation, u_format, fmt)
+        except ValueError as error:
+            raise CompileError(f"{self.name}: {error}") from error
 
     def grid(self, columns: Columns) -> rounding.Grid:
         """Values that the weights may take."""
         if self.like is not None:
             limit = (1 << (self.widths.weight - 1)) - 1
             return rounding.Grid(self.like.scale, self.like.scale_shift, limit)
-        try:
-            return rounding.Grid.of(columns.target, self.widths.weight, self.widths.scale)
-        except ValueError as error:
-            raise CompileError(
-                f"{self.name}: {error}, for weights up to {np.abs(columns.matrix).max():g}"
-            ) from error
+        return rounding.Grid.of(columns.target, self.widths.weight, self.widths.scale)
 
-    def formats(self) -> tuple[Fixed, Fixed]:
-        """Return the formats of potentials and rates."""
+    def formats(self) -> tuple[Fixed, Fixed, list[Note]]:
+        """Return the formats of potentials and rates.
+
+        Potentials are made coarser where a scale would have to be larger than its word.
+        """
         if self.like is not None:
-            return self.like.u_format, self.like.rate_format
+            return self.like.u_format, self.like.rate_format, []
         u_format = potential_format(self.layer, self.ranges, self.widths)
-        return u_format, rate_format(self.layer, self.ranges, u_format, self.widths)
+        fmt = rate_format(self.layer, self.ranges, u_format, self.widths)
+        missing = -self.grid(Columns.of(self.layer, self.x_format, u_format, fmt)).shift
+        if missing <= 0:
+            return u_format, fmt, []
+        u_format = Fixed(u_format.i_bits + missing, u_format.f_bits - missing)
+        fmt = rate_format(self.layer, self.ranges, u_format, self.widths)
+        text = "potentials made coarser by as many bits, since scales of weights have no more"
+        return u_format, fmt, [Note(text, str(missing))]
 
     def bias(self, u_format: Fixed, shift: Float) -> tuple[Raw, list[Note]]:
         """Words of the bias, with what the rounding of the weights adds to it."""

@@ -28,16 +28,11 @@ class Grid(NamedTuple):
         `target` holds the real weights in raw units of current per raw unit of input, so that
         `weight * scale / 2**shift = target`.
 
-        Raises
-        ------
-        ValueError
-            If the weights are so large that no scale holds them.
+        The shift is negative where the potentials are too fine for weights so large.
         """
         limit, largest_scale = (1 << (weight_width - 1)) - 1, (1 << scale_width) - 1
         largest = float(np.abs(target).max())
         shift = int(np.floor(np.log2(largest_scale * limit / largest))) if largest else 0
-        if shift < 0:
-            raise ValueError(f"scales must fit {scale_width} bits, not {scale_width - shift}")
         shift = min(shift, 62)
         needed = np.ceil(np.ldexp(np.abs(target).max(axis=1), shift) / limit)
         return cls(np.clip(needed, 1, largest_scale).astype(np.int64), shift, limit)
