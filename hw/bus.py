@@ -39,7 +39,7 @@ class BusSignature(wiring.Signature):
 
 
 class AccessSignature(wiring.Signature):
-    """What a memory sees of the bus, `active` while the chip is halted and idle.
+    """What a memory sees of the bus, `active` while this addresses it, chip halted and idle.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class AccessSignature(wiring.Signature):
     address, w_data
         Standing during an access.
     write
-        One cycle per word.
+        One cycle per word, while active.
     r_data
         The word, sign-extended; valid 4 cycles after the address.
     """

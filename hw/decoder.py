@@ -15,6 +15,8 @@ READ_CLOCKS = 4
 class BusDecoder(wiring.Component):
     """One access at a time: `done` 2 clocks after a write, 6 after a read.
 
+    What memories and flags see of it is registered.
+
     Parameters
     ----------
     registers
@@ -26,8 +28,9 @@ class BusDecoder(wiring.Component):
         From the host.
     open
         The chip is halted and idle: memories answer.
-    address, w_data, write, r_data
-        To the memories, one `write` and one `r_data` for each region of the map.
+    address, w_data, active, write, r_data
+        To the memories; `active`, `write` and `r_data` for each region of the map, at most one of
+        them active.
     flags, flags_write, flags_data
         The network's flag, then each layer's: as they are; what to set.
     """
@@ -42,6 +45,7 @@ class BusDecoder(wiring.Component):
                 "open": In(1),
                 "address": Out(registers.address_width),
                 "w_data": Out(32),
+                "active": Out(regions),
                 "write": Out(regions),
                 "r_data": In(32).array(regions),
                 "flags": In(len(LAYER_FLAGS)).array(self.flag_count),
@@ -59,6 +63,11 @@ class BusDecoder(wiring.Component):
             self.w_data.eq(self.bus.w_data),
             self.flags_data.eq(self.bus.w_data),
         ]
+        m.d.sync += [
+            self.active.eq(Mux(self.open & found, 1 << region, 0)),
+            self.write.eq(0),
+            self.flags_write.eq(0),
+        ]
         wait = Signal(range(READ_CLOCKS))
         with m.FSM():
             with m.State("IDLE"), m.If(self.bus.read | self.bus.write):
@@ -70,8 +79,8 @@ class BusDecoder(wiring.Component):
                 with m.Else():
                     m.next = "READ"
                 with m.If(self.bus.write & self.open):
-                    m.d.comb += self.write.eq(Mux(found, 1 << region, 0))
-                    m.d.comb += self.flags_write.eq(Mux(is_flag, 1 << flag, 0))
+                    m.d.sync += self.write.eq(Mux(found, 1 << region, 0))
+                    m.d.sync += self.flags_write.eq(Mux(is_flag, 1 << flag, 0))
             with m.State("READ"):
                 m.d.sync += [wait.eq(wait + 1), self.bus.r_data.eq(Array(self.r_data)[region])]
                 with m.If(wait == READ_CLOCKS - 1):

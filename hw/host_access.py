@@ -14,11 +14,11 @@ from vle.hw.receiver import FrameReceiver
 def connect_memories(
     m: Module, decoder: BusDecoder, engines: list[Engine], buffers: list[FrameBuffer]
 ) -> None:
-    """Connect the memory of each region; its ports are the bus's while the decoder is open."""
+    """Connect the memory of each region; its ports are the bus's while it is active."""
     for place, region in enumerate(decoder.registers.regions):
         access = _access(region, engines, buffers)
         m.d.comb += [
-            access.active.eq(decoder.open),
+            access.active.eq(decoder.active[place]),
             access.address.eq(decoder.address),
             access.write.eq(decoder.write[place]),
             access.w_data.eq(decoder.w_data),

@@ -97,7 +97,7 @@ class NetworkCore(wiring.Component):
             m.d.comb += [engine.step.eq(receiver.accept), engine.hold.eq(receiver.hold)]
         self._connect_counters(m, counters, receiver, engines)
         wiring.connect(m, wiring.flipped(self.bus), decoder.bus)
-        m.d.sync += decoder.open.eq(self.halt & self.idle)  # nothing begins in the clock between
+        m.d.comb += decoder.open.eq(self.halt & self.idle)
         connect_memories(m, decoder, engines, buffers)
         connect_flags(m, decoder, receiver, engines, buffers)
         if self.trace:

@@ -228,24 +228,35 @@ def test_parameters_changed_between_frames():
 
 
 def test_tables_changed_between_frames():
-    """Another table of the same size, loaded entry by entry."""
+    """Two tables on one engine: others of the same sizes, loaded entry by entry."""
     rng = np.random.default_rng(7)
-    first, second = (random_chips.table(rng, 24, 16, 3) for _ in range(2))
-    second = replace(second, shift=first.shift, tail_shift=first.tail_shift)
-    layer = random_chips.layer(rng, "layer0", 2, 3, x_format=Fixed(2, 14), activation=first)
-    chip = ChipSpec(NetworkSpec((layer,)), Folding((EngineSpec(2, 2, (0,)),)))
+    layers, others = [], []
+    for index, index_width in enumerate((3, 4)):
+        old, new = (random_chips.table(rng, 24, 16, index_width) for _ in range(2))
+        new = replace(new, shift=old.shift, tail_shift=old.tail_shift)
+        sizes = (f"layer{index}", 2 + index, 3)
+        layers.append(random_chips.layer(rng, *sizes, x_format=Fixed(2, 14), activation=old))
+        others.append(replace(layers[-1], activation=new))
+    chip = ChipSpec(NetworkSpec(tuple(layers)), Folding((EngineSpec(2, 2, (0, 1)),)))
     frames = random_chips.frames(rng, chip.network, 3)
     bench = CoreBench(chip)
+    kinds = [(place, kind) for place in range(2) for kind in ("value", "delta")]
+
+    async def holds(ctx, specs):
+        for place, kind in kinds:
+            got = await bench.read(ctx, bench.map.window(f"table_{kind}", place))
+            assert got.tolist() == list(getattr(specs[place].activation, kind)), (place, kind)
 
     async def scenario(ctx):
         await bench.halt(ctx)
-        for kind in ("value", "delta"):
-            window = bench.map.window(f"table_{kind}", 0)
-            assert (await bench.read(ctx, window)).tolist() == list(getattr(first, kind))
-            await bench.write(ctx, window, np.array(getattr(second, kind)))
+        await holds(ctx, layers)
+        for place, kind in kinds:
+            words = np.array(getattr(others[place].activation, kind))
+            await bench.write(ctx, bench.map.window(f"table_{kind}", place), words)
+        await holds(ctx, others)
         await bench.resume(ctx)
         await bench.send_all(ctx, frames)
         await bench.settle(ctx, 3)
 
     bench.run(scenario)
-    bench.compare(expected(NetworkSpec((replace(layer, activation=second),)), frames))
+    bench.compare(expected(NetworkSpec(tuple(others)), frames))
