@@ -64,13 +64,18 @@ def potential_format(layer: Layer, ranges: LayerRanges, widths: Widths) -> Fixed
 
 
 def rate_format(layer: Layer, ranges: LayerRanges, u_format: Fixed, widths: Widths) -> Fixed:
-    """Format of the rates; where the function is straight, little or no finer than potentials."""
+    """Format of the rates; where the function is straight, little or no finer than potentials.
+
+    Tables and functions with bounds of their own do not count what a format would cut off, so their
+    format holds whatever a potential can make of them.
+    """
     phi = layer.activation
-    span = ranges.prosp.magnitude * widths.rate_headroom
-    if phi.name == "softplus":  # the table holds every value up to the end of its domain
-        span = float(u_format.real(u_format.high))
-    magnitude = max(map(abs, reach(phi, -span, span)))
     bounded = phi.name in ("tanh", "sigmoid", "hard_tanh", "hard_sigmoid")
+    if bounded or phi.name == "softplus":
+        span = float(u_format.real(u_format.high))
+    else:
+        span = ranges.prosp.magnitude * widths.rate_headroom
+    magnitude = max(map(abs, reach(phi, -span, span)))
     fmt = _covering_loosely(min(magnitude, FULL) if bounded else magnitude, widths.rate)
     if phi.name in ("tanh", "sigmoid"):
         return fmt

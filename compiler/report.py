@@ -74,8 +74,20 @@ def build_report(design: Design, facts: Facts) -> dict[str, Any]:
             {"kind": kind, "owner": owner, "width": width, "depth": depth, "banks": banks}
             for kind, owner, width, depth, banks in need.memories
         ],
-        "notes": list(facts.notes),
+        "notes": [*facts.notes, *_saturated(design)],
     }
+
+
+def _saturated(design: Design) -> list[str]:
+    """Say what was clamped on the calibration data."""
+    said = [
+        f"{spec.name}: {sum(count)} words saturate on the calibration data "
+        f"({', '.join(f'{kind} {n}' for kind, n in count._asdict().items() if n)})"
+        for spec, count in zip(design.network.layers, design.saturation, strict=True)
+        if any(count)
+    ]
+    clamped = design.input_saturation
+    return said + [f"{clamped} inputs of the calibration data saturate"] * (clamped > 0)
 
 
 def _engines(design: Design, need: Resources) -> list[dict[str, Any]]:

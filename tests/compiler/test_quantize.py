@@ -49,6 +49,30 @@ def test_integers_are_within_the_derived_bound(sizes, name, kinds, bits, seed):
     within_bound(network, x, known, Widths(weight=bits))
 
 
+@pytest.mark.parametrize("name", ["tanh", "sigmoid", "softplus", "hard_tanh", "hard_sigmoid"])
+@pytest.mark.parametrize("scale", [1e-4, 1e-2, 1.0, 30.0])
+def test_formats_cut_nothing_off_that_no_counter_would_show(name, scale):
+    rng = np.random.default_rng(6)
+    layer = Layer(scale * rng.normal(size=(8, 3)), scale * rng.normal(size=8), 2.0, 1.0, name)
+    network = Network((layer,), 1.0)
+    x = random_signal(rng, 50, 2, 3)
+    made = quantize(network, calibrate(network, x).ranges, Widths())
+    spec = made.network.layers[0]
+    every = np.linspace(spec.u_format.low, spec.u_format.high, 9999).astype(np.int64)
+    rate, _ = spec.activation.run(every)
+    off = np.abs(spec.rate_format.real(rate) - layer.activation(spec.u_format.real(every)))
+    assert off.max() <= 2 * spec.rate_format.step
+
+
+def test_what_saturates_on_the_calibration_data_is_noted():
+    rng = np.random.default_rng(7)
+    network = random_network(rng, [4, 9, 9, 3], activation="relu")
+    x = random_signal(rng, 80, 4, 4)
+    report = compile_model(network, calibration=x, weight_bits=2, rate_bits=4).report
+    counted = sum(sum(layer["saturation"].values()) for layer in report["layers"])
+    assert (counted > 0) == any("saturate on the calibration data" in n for n in report["notes"])
+
+
 def test_the_bound_shrinks_with_the_widths():
     rng = np.random.default_rng(0)
     network = random_network(rng, [6, 12, 12, 4], activation="tanh", instantaneous=True)
