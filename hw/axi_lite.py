@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import enum, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -65,7 +65,10 @@ class Signature(wiring.Signature):
 
 
 class Bridge(wiring.Component):
-    """One transfer at a time from AXI4-Lite to the bus; a read goes before a write.
+    """One transfer at a time from AXI4-Lite to the bus; where both wait, reads and writes in turn.
+
+    Each channel's word is held until its access is done, and ready is low meanwhile: no output
+    depends on an input of the same clock. A write needs address and data, in any order.
 
     Registers are whole words: a write that strobes only some of its bytes is answered with SLVERR
     and changes nothing. The two lowest address bits are ignored.
@@ -89,44 +92,54 @@ class Bridge(wiring.Component):
         )
 
     def elaborate(self, platform) -> Module:
-        """Wait for an address, then for the bus, then for the manager."""
+        """Hold what comes, do one access on the bus, wait for the manager."""
         m = Module()
         axi, bus = self.axi, self.bus
-        partial = Signal()
+        asked, read_at = self._hold(m, "ar", axi.araddr)
+        addressed, write_at = self._hold(m, "aw", axi.awaddr)
+        filled, data = self._hold(m, "w", axi.wdata)
+        reading, partial = Signal(), Signal()  # of the last access, until there is another
+        with m.If(axi.wvalid & axi.wready):
+            m.d.sync += partial.eq(axi.wstrb != 0b1111)
+        m.d.comb += [bus.addr.eq(Mux(reading, read_at, write_at)[2:]), bus.w_data.eq(data)]
         with m.FSM():
-            with m.State("ADDRESS"):
-                with m.If(axi.arvalid):
-                    m.d.comb += axi.arready.eq(1)
-                    m.d.sync += bus.addr.eq(axi.araddr[2:])
+            with m.State("IDLE"):
+                with m.If(asked & ~(reading & addressed & filled)):
+                    m.d.sync += reading.eq(1)
                     m.next = "READ"
-                with m.Elif(axi.awvalid & axi.wvalid):
-                    m.d.comb += [axi.awready.eq(1), axi.wready.eq(1)]
-                    m.d.sync += [
-                        bus.addr.eq(axi.awaddr[2:]),
-                        bus.w_data.eq(axi.wdata),
-                        partial.eq(axi.wstrb != 0b1111),
-                    ]
+                with m.Elif(addressed & filled):
+                    m.d.sync += reading.eq(0)
                     m.next = "WRITE"
             with m.State("READ"):
                 m.d.comb += bus.read.eq(1)
                 with m.If(bus.done):
                     response = [axi.rdata.eq(bus.r_data), axi.rresp.eq(self._response(bus.error))]
-                    m.d.sync += response
+                    m.d.sync += [*response, asked.eq(0)]
                     m.next = "READ-RESPONSE"
             with m.State("READ-RESPONSE"):
                 m.d.comb += axi.rvalid.eq(1)
                 with m.If(axi.rready):
-                    m.next = "ADDRESS"
+                    m.next = "IDLE"
             with m.State("WRITE"):
                 m.d.comb += bus.write.eq(~partial)
                 with m.If(bus.done | partial):
                     m.d.sync += axi.bresp.eq(self._response(bus.error | partial))
+                    m.d.sync += [addressed.eq(0), filled.eq(0)]
                     m.next = "WRITE-RESPONSE"
             with m.State("WRITE-RESPONSE"):
                 m.d.comb += axi.bvalid.eq(1)
                 with m.If(axi.bready):
-                    m.next = "ADDRESS"
+                    m.next = "IDLE"
         return m
+
+    def _hold(self, m: Module, channel: str, word: Value) -> tuple[Signal, Signal]:
+        """Whether a word of the channel stands here, and the word."""
+        valid, ready = (getattr(self.axi, channel + name) for name in ("valid", "ready"))
+        full, held = Signal(name=f"{channel}_full"), Signal.like(word, name=f"{channel}_held")
+        m.d.comb += ready.eq(~full)
+        with m.If(valid & ready):
+            m.d.sync += [full.eq(1), held.eq(word)]
+        return full, held
 
     @staticmethod
     def _response(error):

@@ -6,10 +6,12 @@ import random
 
 import pytest
 from amaranth.sim import Simulator
+from handshake import Held
 
 from vle.hw.axi_lite import Bridge
 
 WATCHDOG = 20_000  # cycles
+OKAY, SLVERR = 0, 2
 
 
 async def registers(ctx, bus, memory: dict[int, int], rng: random.Random):
@@ -69,35 +71,132 @@ async def read(ctx, axi, address: int, rng: random.Random) -> list[int]:
     return await answer(ctx, axi.rvalid, axi.rready, axi.rresp.as_value(), axi.rdata, rng=rng)
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_reads_and_writes_in_any_rhythm(seed):
-    rng, dut = random.Random(seed), Bridge(8)
-    memory: dict[int, int] = {}
+async def watch(ctx, axi):
+    """Responses stand until they are taken."""
+    b, r = Held("b"), Held("r")
+    async for _, _, *seen in ctx.tick().sample(
+        *(axi.bvalid, axi.bready, axi.bresp.as_value()),
+        *(axi.rvalid, axi.rready, axi.rresp.as_value(), axi.rdata),
+    ):
+        b.see(*seen[:3])
+        r.see(*seen[3:])
+
+
+def simulate(dut: Bridge, *managers, background=()) -> None:
+    """Until all managers are done, with a bound."""
     done = []
 
+    def ending(manager):
+        async def run(ctx):
+            await manager(ctx)
+            done.append(manager)
+
+        return run
+
+    async def watched(ctx):
+        await watch(ctx, dut.axi)
+
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-6)
+    for manager in managers:
+        simulator.add_testbench(ending(manager))
+    for scenario in (watched, *background):
+        simulator.add_testbench(scenario, background=True)
+    assert any(not simulator.advance() for _ in range(10 * WATCHDOG)), "no end"
+    assert len(done) == len(managers)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_reads_and_writes_in_any_rhythm(seed):
+    """One after the other; a write that strobes only some bytes is refused, changing nothing."""
+    rng, dut = random.Random(seed), Bridge(8)
+    memory: dict[int, int] = {}
+    mirror: dict[int, int] = {}
+
     async def manager(ctx):
-        mirror: dict[int, int] = {}
         for _ in range(150):
             address, data = rng.randrange(220), rng.getrandbits(32)
-            refused = 2 if address >= 200 else 0
+            refused = SLVERR if address >= 200 else OKAY
             if rng.random() < 0.5:
-                strobe = rng.choice((15, 15, 15, 0, 3))
+                strobe = rng.choice((15, 15, rng.randrange(15)))
                 response = await write(ctx, dut.axi, address, data, strobe, rng=rng)
-                assert response == (refused if strobe == 15 else 2)
-                if response == 0:
+                assert response == (refused if strobe == 15 else SLVERR)
+                if response == OKAY:
                     mirror[address] = data
             else:
                 response, word = await read(ctx, dut.axi, address, rng)
                 assert response == refused
                 assert refused or word == mirror.get(address, 0)
-        done.append(True)
 
     async def answer_bus(ctx):
         await registers(ctx, dut.bus, memory, rng)
 
-    simulator = Simulator(dut)
-    simulator.add_clock(1e-6)
-    simulator.add_testbench(manager)
-    simulator.add_testbench(answer_bus, background=True)
-    assert any(not simulator.advance() for _ in range(10 * WATCHDOG)), f"no end, seed {seed}"
-    assert done
+    simulate(dut, manager, background=[answer_bus])
+    assert memory == mirror
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_reads_and_writes_at_once(seed):
+    """Address before data, data before address, a read beside both."""
+    rng, dut = random.Random(seed), Bridge(8)
+    memory = {address: rng.getrandbits(32) for address in range(100)}
+    known, mirror = dict(memory), dict(memory)
+
+    async def reader(ctx):
+        for _ in range(80):
+            address = rng.randrange(100)
+            assert await read(ctx, dut.axi, address, rng) == [OKAY, known[address]]
+
+    async def writer(ctx):
+        for _ in range(80):
+            address, data = rng.randrange(100, 220), rng.getrandbits(32)
+            response = await write(ctx, dut.axi, address, data, 15, rng=rng)
+            assert response == (SLVERR if address >= 200 else OKAY)
+            if address < 200:
+                mirror[address] = data
+
+    async def answer_bus(ctx):
+        await registers(ctx, dut.bus, memory, rng)
+
+    simulate(dut, reader, writer, background=[answer_bus])
+    assert memory == mirror
+
+
+def test_reads_and_writes_in_turn():
+    """Reads back to back do not starve writes, nor writes reads."""
+    dut, order = Bridge(8), []
+
+    async def manager(ctx):
+        axi, bus = dut.axi, dut.bus
+        for signal in (axi.arvalid, axi.awvalid, axi.wvalid, axi.rready, axi.bready, bus.done):
+            ctx.set(signal, 1)
+        ctx.set(axi.wstrb, 15)
+        for _ in range(60):
+            _, _, reads, writes = await ctx.tick().sample(bus.read, bus.write)
+            order.extend("r" * reads + "w" * writes)
+
+    simulate(dut, manager)
+    assert len(order) > 12
+    assert "".join(order) == ("rw" * len(order))[: len(order)]
+
+
+def test_no_output_follows_an_input_within_a_clock():
+    """AXI allows no combinational path from an input to an output."""
+    rng, dut = random.Random(0), Bridge(8)
+    axi = dut.axi
+    outputs = (axi.awready, axi.wready, axi.arready, axi.bvalid, axi.rvalid)
+    words = (axi.bresp.as_value(), axi.rresp.as_value(), axi.rdata)
+    inputs = (axi.awvalid, axi.wvalid, axi.arvalid, axi.bready, axi.rready)
+
+    async def manager(ctx):
+        for _ in range(500):
+            ctx.set(dut.bus.done, rng.randrange(2))
+            before = [ctx.get(signal) for signal in (*outputs, *words)]
+            for signal in inputs:
+                ctx.set(signal, rng.randrange(2))
+            for signal in (axi.awaddr, axi.araddr, axi.wdata, axi.wstrb):
+                ctx.set(signal, rng.getrandbits(len(signal)))
+            assert [ctx.get(signal) for signal in (*outputs, *words)] == before
+            await ctx.tick()
+
+    simulate(dut, manager)
