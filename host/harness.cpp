@@ -112,13 +112,15 @@ uint64_t chip_cycle(const Chip* chip) { return chip->cycle; }
 
 // Offers all beats of `in` and takes beats into `out` until it has `expected` of them and `in` is
 // used up, then for `linger` cycles more. Returns 0, or 1 where `patience` cycles passed without
-// a beat, or 2 where `out` was full.
+// a beat, or 2 where `out` was full, or 3 where a beat changed while it was not yet taken.
 int chip_stream(Chip* chip, Beats* in, Beats* out, uint64_t expected, uint64_t linger,
                 uint32_t gaps, uint32_t stalls, uint64_t patience) {
     auto& top = chip->top;
     using Data = std::remove_reference_t<decltype(top.m_axis_tdata)>;
     Pauses gap{gaps}, stall{stalls};
-    bool offered = false;
+    bool offered = false, held = false;
+    Data held_word = 0;
+    uint8_t held_flags = 0;
     uint64_t quiet = 0;
     chip->quiet();
     while (in->count < in->capacity || out->count < expected || linger) {
@@ -134,10 +136,15 @@ int chip_stream(Chip* chip, Beats* in, Beats* out, uint64_t expected, uint64_t l
         chip->settle();
         const bool sent = offered && top.s_axis_tready;
         const bool taken = top.m_axis_tvalid && top.m_axis_tready;
-        if (taken && out->count == out->capacity) return 2;
+        const Data word = top.m_axis_tdata;
+        const uint8_t flags = top.m_axis_tlast | top.m_axis_tuser << 1;
+        if (held && !(top.m_axis_tvalid && word == held_word && flags == held_flags))
+            return chip->quiet(), 3;
+        held = top.m_axis_tvalid && !taken, held_word = word, held_flags = flags;
+        if (taken && out->count == out->capacity) return chip->quiet(), 2;
         if (taken) {
-            out->words[out->count] = sign_extended(Data{top.m_axis_tdata});
-            out->flags[out->count] = top.m_axis_tlast | top.m_axis_tuser << 1;
+            out->words[out->count] = sign_extended(word);
+            out->flags[out->count] = flags;
             out->cycles[out->count++] = chip->cycle;
             stall.beat(chip->random);
         }

@@ -156,7 +156,8 @@ class VerilatedChip:
         Raises
         ------
         TransportError
-            Where the chip is stuck, or sends more than it can have to say.
+            Where the chip is stuck, sends more than it can have to say, or changes a word before
+            it is taken.
         """
         taken = Beats.empty(expected + linger)
         source, sink = sent._view(), taken._view()
@@ -168,6 +169,8 @@ class VerilatedChip:
             *(ctypes.c_uint32(round(256 * chance)) for chance in (gaps, stalls)),
             ctypes.c_uint64(patience),
         )
+        if code == 3:
+            raise TransportError("the simulated chip changed a word before it was taken")
         if code == 2:
             raise TransportError(f"the simulated chip sent more than {expected + linger} words")
         if code:

@@ -26,7 +26,9 @@ module top(input clk, input rst,
   input [11:0] s_axil_araddr, input [2:0] s_axil_arprot, input s_axil_arvalid,
   output s_axil_arready, output [31:0] s_axil_rdata, output [1:0] s_axil_rresp,
   output s_axil_rvalid, input s_axil_rready);
-  assign m_axis_tdata = s_axis_tdata, m_axis_tlast = s_axis_tlast, m_axis_tuser = s_axis_tuser;
+  reg [15:0] now = 0; always @(posedge clk) now <= now + 1;  // word 0xbad: a chip that is none
+  assign m_axis_tdata = s_axis_tdata == 16'hbad ? now : s_axis_tdata;
+  assign m_axis_tlast = s_axis_tlast, m_axis_tuser = s_axis_tuser;
   assign m_axis_tvalid = s_axis_tvalid, s_axis_tready = m_axis_tready;
   reg [31:0] word = 0; reg busy = 0, back = 0; reg [1:0] resp = 0;
   assign s_axil_awready = s_axil_awvalid & s_axil_wvalid & ~back, s_axil_wready = s_axil_awready;
@@ -82,6 +84,16 @@ def test_nothing_waits_for_ever(chip):
     with pytest.raises(TransportError, match="stood still for 50 cycles, with 2 of 2 words in"):
         chip.stream(Beats.of_frames([[1, 2]]), 3, patience=50)
     assert chip.stream(Beats.of_frames([[1, 2]]), 2).words.tolist() == [1, 2]
+
+
+def test_words_that_change_before_they_are_taken_are_noticed(chip):
+    with pytest.raises(TransportError, match="changed a word before it was taken"):
+        chip.stream(Beats.of_frames(np.full((40, 1), 0xBAD)), 40, stalls=0.9)
+
+
+def test_more_words_than_expected_are_noticed(chip):
+    with pytest.raises(TransportError, match="sent more than 3 words"):
+        chip.stream(Beats.of_frames(np.zeros((4, 1))), 3)
 
 
 def test_what_is_missing_is_named(monkeypatch, tmp_path):
