@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from vle.compiler.activation import Table
 from vle.compiler.edges import Edge
@@ -58,13 +59,23 @@ class Window:
 
 @dataclass(frozen=True)
 class Region:
-    """A memory on the bus: `2**address_width` words from `base`, a multiple of that number."""
+    """A memory on the bus: `depth` words of `lanes` from `base` on.
+
+    Its `2**address_width` addresses begin at a multiple of their number, the lane in the lowest
+    bits; those beyond depth and lanes answer nothing.
+    """
 
     kind: str
     owner: int
     base: int
-    address_width: int
+    depth: int
+    lanes: int = 1
     detail: int = 0
+
+    @property
+    def address_width(self) -> int:
+        """Bits of an address within."""
+        return max(1, (self.depth - 1).bit_length()) + lane_bits(self.lanes)
 
 
 def lane_bits(lanes: int) -> int:
@@ -83,25 +94,27 @@ def tables(engine: Engine) -> tuple[Table, ...]:
 
 def lay_out_regions(chip: ChipSpec, begin: int) -> tuple[Region, ...]:
     """Place all memories from `begin` on, each aligned to its size, the small ones first."""
-    sizes: list[tuple[str, int, int, int]] = []
-    for engine in chip.engines:
-        neurons = max(1, (engine.neurons - 1).bit_length())
-        depth = max(1, (engine.fold - 1).bit_length())
-        sizes.append(("weight", engine.index, depth + lane_bits(engine.lanes), 0))
-        sizes += [(kind, engine.index, neurons, 0) for kind in NEURON_KINDS]
-        for place, spec in enumerate(tables(engine)):
-            sizes.append(("table_value", engine.index, spec.index_width, place))
-            sizes.append(("table_delta", engine.index, spec.index_width, place))
-    for place, edge in enumerate(chip.edges):
-        if edge.source is not None:
-            width = max(1, (edge.tiles - 1).bit_length()) + lane_bits(edge.simd)
-            sizes.append(("frame", place, width, 0))
     regions, base = [], begin
-    for kind, owner, width, detail in sorted(sizes, key=lambda size: size[2]):
+    for region in sorted(_memories(chip), key=lambda region: region.address_width):
+        width = region.address_width
         base = -(-base >> width) << width
-        regions.append(Region(kind, owner, base, width, detail))
+        regions.append(replace(region, base=base))
         base += 1 << width
     return tuple(regions)
+
+
+def _memories(chip: ChipSpec) -> Iterator[Region]:
+    """All memories, not placed yet."""
+    for engine in chip.engines:
+        yield Region("weight", engine.index, 0, engine.fold, engine.lanes)
+        for kind in NEURON_KINDS:
+            yield Region(kind, engine.index, 0, engine.neurons)
+        for place, spec in enumerate(tables(engine)):
+            yield Region("table_value", engine.index, 0, len(spec.value), detail=place)
+            yield Region("table_delta", engine.index, 0, len(spec.value), detail=place)
+    for place, edge in enumerate(chip.edges):
+        if edge.source is not None:
+            yield Region("frame", place, 0, edge.tiles, edge.simd)
 
 
 def windows_of(chip: ChipSpec, region: Region) -> list[Window]:
@@ -120,7 +133,7 @@ def windows_of(chip: ChipSpec, region: Region) -> list[Window]:
             engine=engine.index,
             layer=piece.layer,
             base=region.base,
-            count=1 << region.address_width,
+            count=region.depth,
             width=piece.spec.rate_format.width + (region.kind == "table_delta"),
             signed=True,
         )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.hdl import Array, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from vle.compiler.registers import LAYER_FLAGS, RegisterMap
+from vle.compiler.registers import LAYER_FLAGS, Region, RegisterMap, lane_bits
 from vle.hw.bus import BusSignature
 
 READ_CLOCKS = 4
@@ -91,7 +91,7 @@ class BusDecoder(wiring.Component):
         return m
 
     def _decode(self, m: Module) -> tuple[Signal, Signal]:
-        """Region at the address, and whether there is one."""
+        """Region at the address, and whether there is a word."""
         region, found = Signal(range(max(2, len(self.registers.regions)))), Signal()
         width = self.registers.address_width
         with m.Switch(self.bus.addr):
@@ -99,8 +99,14 @@ class BusDecoder(wiring.Component):
                 upper = width - entry.address_width
                 high = f"{entry.base >> entry.address_width:0{upper}b}" if upper else ""
                 with m.Case(high + "-" * entry.address_width):
-                    m.d.comb += [region.eq(place), found.eq(1)]
+                    m.d.comb += [region.eq(place), found.eq(self._within(entry))]
         return region, found
+
+    def _within(self, entry: Region) -> Value:
+        """Whether the region has this word and this lane."""
+        bits = lane_bits(entry.lanes)
+        word, lane = self.bus.addr[bits : entry.address_width], self.bus.addr[:bits]
+        return (word < entry.depth) & (lane < entry.lanes)
 
     def _flag(self, m: Module) -> tuple[Signal, Signal]:
         """Whether the address is that of a flag word, and which."""

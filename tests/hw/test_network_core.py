@@ -260,3 +260,25 @@ def test_tables_changed_between_frames():
 
     bench.run(scenario)
     bench.compare(expected(NetworkSpec(tuple(others)), frames))
+
+
+def test_only_words_of_memories_answer():
+    """At addresses between and beyond them, and on lanes that are none, an access is refused."""
+    chip = chip_of([3, 5, 2], [(1, 3, (0,)), (3, 1, (1,))], recurrent=(0,), seed=11)
+    bench = CoreBench(chip)
+    words = {register.address for register in bench.map.registers}
+    for window in bench.map.windows:
+        addresses = range(window.base, window.base + window.count)
+        words |= {a for a in addresses if a - window.base & 3 < window.lanes or window.lanes == 1}
+    refused = []
+
+    async def scenario(ctx):
+        await bench.halt(ctx)
+        for address in range(bench.map.core_base, 1 << bench.map.address_width):
+            if (await bench.access(ctx, address))[1]:
+                assert (await bench.access(ctx, address, -1))[1]
+                refused.append(address)
+
+    bench.run(scenario)
+    assert set(refused) == set(range(bench.map.core_base, 1 << bench.map.address_width)) - words
+    assert {w.lanes for w in bench.map.windows} == {1, 3}
