@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from vle.compiler.activation import Table
 from vle.compiler.edges import Edge, lay_out_edges
 from vle.compiler.geometry import Engine, lay_out_engines
 from vle.compiler.network import NetworkSpec
@@ -86,6 +87,8 @@ class ChipSpec:
                 raise ValueError(f"{layer.name}: words must fit 32 bits")
             if max(layer.weight_width, layer.scale_width, layer.constant_width) > 32:
                 raise ValueError(f"{layer.name}: parameters must fit 32 bits")
+            if isinstance(layer.activation, Table) and layer.rate_format.width > 31:
+                raise ValueError(f"{layer.name}: steps of its table must fit 32 bits")
 
     @cached_property
     def engines(self) -> tuple[Engine, ...]:
@@ -104,10 +107,6 @@ class ChipSpec:
     def edge(self, layer: int) -> Edge:
         """Way of the frames that a layer hears from below."""
         return self.edges[layer]
-
-    def loop(self, layer: int) -> Edge | None:
-        """Way of a layer's rates back to itself, where it is recurrent."""
-        return next((e for e in self.edges if e.source == e.sink == layer), None)
 
     def engine_of(self, layer: int) -> tuple[Engine, int]:
         """Engine that serves a layer, and the layer's place in its order of work."""

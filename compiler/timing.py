@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 from vle.compiler.eventgraph import EventGraph, GroupEvents, add_groups
 from vle.compiler.folding import ChipSpec
 from vle.compiler.geometry import Engine, Pass
-from vle.compiler.latency import QUEUE_LATENCY, STATE_LOOP
+from vle.compiler.latency import QUEUE_LATENCY
 
 
 @dataclass(frozen=True)
@@ -153,13 +152,3 @@ def _add_edges(graph: EventGraph, chip: ChipSpec, passes: dict[int, _PassEvents]
         graph.after(sink.begin, source.last_enter, source.last_row + stage + 1, 1)
         if not edge.recurrent:
             graph.after(source.begin, sink.last_issue, sink.piece.tiles, edge.slots - 1)
-
-
-def fold_of(outputs: int, columns: int, pe: int, simd: int) -> int:
-    """Cycles that `outputs` rows of `columns` take on `pe` x `simd` lanes."""
-    return -(-outputs // pe) * -(-columns // simd)
-
-
-def bound_of(folds: Sequence[int], neurons: int) -> int:
-    """Cycles per step below which an engine with these folds and neurons cannot get."""
-    return max(sum(folds), neurons, STATE_LOOP)

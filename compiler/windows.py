@@ -37,7 +37,9 @@ class Window:
     count
         Addresses from `base` on.
     width, signed
-        Of a word.
+        Of a word, the layer's own where its engine's are wider.
+    high
+        Largest word that the layer's circuit is made for: an `alpha` is 1 at most.
     lanes, pe, simd, tiles, first
         Layout, as above.
     """
@@ -50,6 +52,7 @@ class Window:
     count: int
     width: int
     signed: bool
+    high: int
     lanes: int = 1
     pe: int = 1
     simd: int = 1
@@ -126,6 +129,7 @@ def windows_of(chip: ChipSpec, region: Region) -> list[Window]:
         return [_weight_window(region, engine, piece) for piece in engine.passes]
     if region.kind in NEURON_KINDS:
         return [_neuron_window(region, engine, piece) for piece in engine.passes]
+    delta = region.kind == "table_delta"
     return [
         Window(
             name=f"layer{piece.layer}.{region.kind}",
@@ -134,8 +138,9 @@ def windows_of(chip: ChipSpec, region: Region) -> list[Window]:
             layer=piece.layer,
             base=region.base,
             count=region.depth,
-            width=piece.spec.rate_format.width + (region.kind == "table_delta"),
+            width=piece.spec.rate_format.width + delta,
             signed=True,
+            high=(piece.spec.rate_format.high << delta) + delta,
         )
         for piece in engine.passes
         if piece.spec.activation == tables(engine)[region.detail]
@@ -153,6 +158,7 @@ def _frame_window(chip: ChipSpec, region: Region, edge: Edge) -> Window:
         count=edge.tiles << lane_bits(edge.simd),
         width=edge.format.width,
         signed=True,
+        high=edge.format.high,
         lanes=edge.simd,
         simd=edge.simd,
         tiles=edge.tiles,
@@ -168,8 +174,9 @@ def _weight_window(region: Region, engine: Engine, piece: Pass) -> Window:
         layer=piece.layer,
         base=region.base + (piece.weight_base << lane_bits(engine.lanes)),
         count=piece.fold << lane_bits(engine.lanes),
-        width=engine.weight_width,
+        width=piece.spec.weight_width,
         signed=True,
+        high=(1 << piece.spec.weight_width - 1) - 1,
         lanes=engine.lanes,
         pe=engine.pe,
         simd=engine.simd,
@@ -178,16 +185,19 @@ def _weight_window(region: Region, engine: Engine, piece: Pass) -> Window:
 
 
 def _neuron_window(region: Region, engine: Engine, piece: Pass) -> Window:
-    signed = region.kind in ("bias", "u")
-    widths = {"scale": engine.scale_width, "alpha": engine.constant_width}
-    widths["rho"] = engine.constant_width
+    spec, kind = piece.spec, region.kind
+    signed = kind in ("bias", "u")
+    widths = {"scale": spec.scale_width, "alpha": spec.constant_width, "rho": spec.constant_width}
+    width = widths.get(kind, spec.u_format.width)
+    high = (1 << width - signed) - 1
     return Window(
-        name=f"layer{piece.layer}.{region.kind}",
-        kind=region.kind,
+        name=f"layer{piece.layer}.{kind}",
+        kind=kind,
         engine=engine.index,
         layer=piece.layer,
         base=region.base + piece.neuron_base,
-        count=piece.spec.outputs,
-        width=widths.get(region.kind, engine.u_width),
+        count=spec.outputs,
+        width=width,
         signed=signed,
+        high=min(high, 1 << spec.alpha_shift) if kind == "alpha" else high,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -11,14 +12,24 @@ import random_chips
 
 from vle.compiler import timing
 from vle.compiler.eventgraph import EventGraph, group_queue_depth
+from vle.compiler.fixed import Fixed
 from vle.compiler.folding import ChipSpec, EngineSpec, Folding
 from vle.compiler.latency import tree_stages
+from vle.compiler.network import NetworkSpec
 from vle.compiler.registers import lane_bits, register_map
 
 
 def chip_of(sizes, engines, **options) -> ChipSpec:
     network = random_chips.network(np.random.default_rng(0), sizes, **options)
     return ChipSpec(network, Folding(tuple(EngineSpec(*engine) for engine in engines)))
+
+
+def one_table(rate_width: int) -> ChipSpec:
+    rng = np.random.default_rng(0)
+    steep = random_chips.table(rng, 24, rate_width, 3)
+    options = {"rate_width": rate_width, "activation": steep}
+    layer = random_chips.layer(rng, "layer0", 2, 2, x_format=Fixed(2, 14), **options)
+    return ChipSpec(NetworkSpec((layer,)), Folding((EngineSpec(1, 1, (0,)),)))
 
 
 @pytest.mark.parametrize(
@@ -30,6 +41,7 @@ def chip_of(sizes, engines, **options) -> ChipSpec:
         (lambda: Folding((EngineSpec(1, 1, (0, 2)),)), "exactly once each"),
         (lambda: Folding((EngineSpec(1, 1, (0,)), EngineSpec(1, 1, (0,)))), "exactly once each"),
         (lambda: chip_of([2, 2], [(1, 1, (0, 1))]), "folding must serve 1 layers, not 2"),
+        (lambda: one_table(rate_width=32), "layer0: steps of its table must fit 32 bits"),
     ],
 )
 def test_refused(make, message):
@@ -145,3 +157,27 @@ def test_addresses_do_not_overlap():
     weight = registers.window("weight", 1)
     assert weight.count == chip.engines[1].fold << lane_bits(10)
     assert json.loads(json.dumps(registers.json))["hash"] == registers.hash
+
+
+def test_windows_take_the_words_that_their_layer_takes():
+    """A narrow layer and a wide one on one engine: the ends of a window are those of the spec."""
+    rng = np.random.default_rng(1)
+    wide = {"weight_width": 12, "scale_width": 18, "constant_width": 18, "u_width": 30}
+    narrow = {"weight_width": 5, "scale_width": 9, "constant_width": 10, "u_width": 20}
+    first = random_chips.layer(rng, "layer0", 2, 3, x_format=Fixed(2, 14), **wide)
+    second = random_chips.layer(rng, "layer1", 3, 2, x_format=first.rate_format, **narrow)
+    network = NetworkSpec((first, second))
+    registers = register_map(ChipSpec(network, Folding((EngineSpec(2, 2, (0, 1)),))))
+    for layer, spec in enumerate(network.layers):
+        for kind in ("weight", "scale", "bias", "alpha", "rho"):
+            window = registers.window(kind, layer)
+            words = np.full_like(getattr(spec, kind), 0)
+            words.flat[0] = window.high
+            replace(spec, **{kind: words})
+            words.flat[0] += 1
+            with pytest.raises(ValueError, match=kind):
+                replace(spec, **{kind: words})
+            assert window.high < 1 << window.width - window.signed
+        assert registers.window("u", layer).high == spec.u_format.high
+        assert registers.window("alpha", layer).high == 1 << spec.alpha_shift
+    assert all(window["high"] > 0 for window in registers.json["windows"])
