@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lengths import runs
 
 from vle.compiler.approximate import approximate, reach
 from vle.compiler.fixed import Fixed
@@ -21,7 +22,7 @@ def formats(name, u_i, u_width, r_width):
     return u, Fixed(r_width - f_bits, f_bits), high
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=runs(150))
 @given(
     st.sampled_from(NAMES),
     st.integers(1, 9),

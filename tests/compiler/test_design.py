@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lengths import runs
 from nets import random_network, random_signal
 
 from vle.compiler import compile_model
@@ -17,7 +18,7 @@ def design_of(seed, sizes, **options):
     return compile_model(network, calibration=x), x
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=runs(20))
 @given(
     st.lists(st.integers(1, 6), min_size=2, max_size=4),
     st.tuples(st.booleans(), st.booleans(), st.booleans()),

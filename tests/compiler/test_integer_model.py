@@ -7,6 +7,7 @@ import pytest
 from exact_integers import trace as exact_trace
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lengths import runs
 from random_specs import random_spec
 
 from vle.compiler.activation import PiecewiseLinear
@@ -31,7 +32,7 @@ def assert_equal_to_exact(spec, frames, start):
             assert list(got) == count
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=runs(60))
 @given(SHAPES, st.integers(0, 2**32 - 1), st.lists(st.booleans(), min_size=9, max_size=9))
 def test_every_word_equals_exact_arithmetic(shape, seed, start):
     rng = np.random.default_rng(seed)
@@ -39,7 +40,7 @@ def test_every_word_equals_exact_arithmetic(shape, seed, start):
     assert_equal_to_exact(spec, frames_of(rng, spec, len(start)), start)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=runs(25))
 @given(SHAPES, st.integers(0, 2**32 - 1))
 def test_a_batch_is_its_sequences_one_by_one(shape, seed):
     rng = np.random.default_rng(seed)

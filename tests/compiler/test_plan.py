@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lengths import runs
 from nets import random_network
 from random_specs import random_spec
 
@@ -26,7 +27,7 @@ def mlp(sizes, **options):
     return compile_model(network, input_range=(-1, 1), **options)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=runs(40))
 @given(
     st.lists(st.integers(1, 12), min_size=2, max_size=5),
     st.integers(1, 90),
@@ -88,7 +89,7 @@ def test_lanes_and_a_board_together_keep_to_both():
     assert design.folding.lanes <= 5
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=runs(40))
 @given(st.lists(st.integers(1, 9), min_size=2, max_size=4), st.integers(0, 2**32 - 1))
 def test_no_order_of_the_worst_input_passes_the_proven_bound(sizes, seed):
     """For every neuron, inputs of the signs that make its sum largest, summed either way round."""

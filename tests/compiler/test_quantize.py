@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lengths import runs
 from nets import random_network, random_signal
 
 from vle.compiler import compile_model
@@ -32,7 +33,7 @@ def within_bound(network, x, known, widths):
     return made, bounds
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=runs(40))
 @given(
     SIZES,
     st.sampled_from(NAMES),
@@ -86,7 +87,7 @@ def test_the_bound_shrinks_with_the_widths():
     assert wide < 0.01
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=runs(25))
 @given(SIZES, st.integers(2, 16), st.booleans(), st.integers(0, 2**32 - 1))
 def test_nearest_weights_are_within_half_a_step(sizes, bits, recurrent, seed):
     rng = np.random.default_rng(seed)
@@ -145,7 +146,7 @@ def read_back(design):
     return Network(tuple(layers), design.reference.dt)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=runs(15))
 @given(SIZES, st.booleans(), st.integers(3, 16), st.integers(0, 2**32 - 1))
 def test_a_network_read_back_from_a_chip_becomes_the_same_integers(sizes, recurrent, bits, seed):
     rng = np.random.default_rng(seed)
