@@ -80,7 +80,7 @@ def cycles(report: Report) -> str:
         parts.append(titled(bar, f"{kind}: {words} words"))
     bottom = y + 46
     parts += [text(x(t), bottom, f"{t:g}", class_="tick middle") for t in x.ticks(8)]
-    parts.append(text(x.end + 8, bottom, "cycles", class_="axis"))
+    parts.append(text(WIDTH, bottom, "cycles", class_="axis end"))
     return picture(WIDTH, bottom + 6, parts, "cycles of a step by engine")
 
 
