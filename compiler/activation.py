@@ -7,7 +7,10 @@ from functools import cached_property
 
 import numpy as np
 
-from vle.compiler.fixed import Raw, round_shift
+from vle.compiler.fixed import Fixed, Raw, round_shift
+
+SLOPE_WIDTH = 18
+WORK_WIDTH = 63  # of a product in the integer model: it and its rounding stay within int64
 
 
 @dataclass(frozen=True)
@@ -22,9 +25,9 @@ class PiecewiseLinear:
     negative_slope, positive_slope
         Signed integers of at most 18 bits, for `p < 0` and `p >= 0`.
     shift
-        Bits dropped from the product, rounded half up; 0 or more.
+        Bits dropped from the product, rounded half up; 0 to 62.
     offset
-        Added after rounding, in raw units of the rate.
+        Added after rounding, in raw units of the rate; at most 48 bits.
     low, high
         Bounds in raw units of the rate.
     counts_low, counts_high
@@ -43,12 +46,23 @@ class PiecewiseLinear:
 
     def __post_init__(self) -> None:
         for slope in (self.negative_slope, self.positive_slope):
-            if not -(1 << 17) <= slope < 1 << 17:
-                raise ValueError(f"slope must fit 18 signed bits, not {slope}")
-        if self.shift < 0:
-            raise ValueError(f"shift must be 0 or more, not {self.shift}")
+            if not -(1 << SLOPE_WIDTH - 1) <= slope < 1 << SLOPE_WIDTH - 1:
+                raise ValueError(f"slope must fit {SLOPE_WIDTH} signed bits, not {slope}")
+        if not 0 <= self.shift <= 62:
+            raise ValueError(f"shift must be in 0..62, not {self.shift}")
+        if not -(1 << 47) <= self.offset < 1 << 47:
+            raise ValueError(f"offset must fit 48 signed bits, not {self.offset}")
         if self.low > self.high:
             raise ValueError(f"low must not be above high, not {self.low} > {self.high}")
+
+    def check(self, u_format: Fixed, rate_format: Fixed) -> None:
+        """Refuse formats that this circuit is not for."""
+        if u_format.width + SLOPE_WIDTH > WORK_WIDTH:
+            most = WORK_WIDTH - SLOPE_WIDTH
+            raise ValueError(f"potential must fit {most} bits, not {u_format.width}")
+        if self.low < rate_format.low or self.high > rate_format.high:
+            ends = f"{self.low}..{self.high}"
+            raise ValueError(f"low and high must fit {rate_format.width} signed bits, not {ends}")
 
     def run(self, prosp: Raw) -> tuple[Raw, int]:
         """Rates of prospective potentials, and how many of them saturated."""
@@ -69,14 +83,14 @@ class Table:
     Parameters
     ----------
     shift
-        Bits of the fraction `f`; 1 or more.
+        Bits of the fraction `f`; 1 or more, with `delta` at most 63.
     value, delta
         Entries, their number a power of two; `value[0]` belongs to the lower end of the domain.
         `delta` is the step to the next entry.
     rate_width
         Bits of a rate.
     tail_shift
-        `f_bits` of the potential less those of the rate, where the function grows on; 0 or more.
+        `f_bits` of the potential less those of the rate, where the function grows on; 0 to 62.
     """
 
     shift: int
@@ -89,14 +103,20 @@ class Table:
         entries = len(self.value)
         if entries < 2 or entries & (entries - 1) or len(self.delta) != entries:
             raise ValueError(f"table must have a power of two of entries, not {entries}")
-        if self.shift < 1:
-            raise ValueError(f"shift must be 1 or more, not {self.shift}")
-        if self.tail_shift is not None and self.tail_shift < 0:
-            raise ValueError(f"tail_shift must be 0 or more, not {self.tail_shift}")
+        most = WORK_WIDTH - max(self.rate_width + 1, self.index_width)
+        if not 1 <= self.shift <= most:
+            raise ValueError(f"shift must be in 1..{most}, not {self.shift}")
+        if self.tail_shift is not None and not 0 <= self.tail_shift <= 62:
+            raise ValueError(f"tail_shift must be in 0..62, not {self.tail_shift}")
         high = (1 << (self.rate_width - 1)) - 1
         ends = [value + delta for value, delta in zip(self.value, self.delta, strict=True)]
         if max(*self.value, *ends) > high or min(*self.value, *ends) < -high - 1:
             raise ValueError(f"table must fit {self.rate_width} signed bits")
+
+    def check(self, u_format: Fixed, rate_format: Fixed) -> None:
+        """Refuse formats that this table is not for; it takes potentials of any width."""
+        if self.rate_width != rate_format.width:
+            raise ValueError(f"rate_width must be {rate_format.width}, not {self.rate_width}")
 
     @property
     def index_width(self) -> int:

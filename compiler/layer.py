@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vle.compiler.activation import ActivationSpec
+from vle.compiler.activation import WORK_WIDTH, ActivationSpec
 from vle.compiler.fixed import Fixed, Raw, round_shift, saturate, width_of
 
 BLOCK = 128  # sequences multiplied at once: more would make BLAS start threads that cost more
@@ -97,14 +97,25 @@ class LayerSpec:
                 raise ValueError(f"{self.name}: {what} must be integers in {low}..{high - 1}")
             object.__setattr__(self, what, raw.copy())
             getattr(self, what).setflags(write=False)
-        limit = min(53, 63 - self.scale_width)  # exact in float64, and times the scale in int64
-        if self.acc_width > limit:
-            raise ValueError(
-                f"{self.name}: accumulator must fit {limit} bits, not {self.acc_width}"
-            )
         for what, shift in self.shifts.items():
             if not 0 <= shift <= 62:
                 raise ValueError(f"{self.name}: {what} must be in 0..62, not {shift}")
+        self._check_reach()
+
+    def _check_reach(self) -> None:
+        """Refuse what `step` could not compute exactly in 64 bits, as the circuit does."""
+        exact = min(53, WORK_WIDTH - self.scale_width)  # in float64, and times the scale
+        moved = self.constant_width + self.u_format.width + 1
+        for what, width, limit in (
+            ("accumulator", self.acc_width, exact),
+            ("alpha or rho times a difference of potentials", moved, WORK_WIDTH),
+        ):
+            if width > limit:
+                raise ValueError(f"{self.name}: {what} must fit {limit} bits, not {width}")
+        try:
+            self.activation.check(self.u_format, self.rate_format)
+        except ValueError as error:
+            raise ValueError(f"{self.name}: {error}") from None
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, LayerSpec):
