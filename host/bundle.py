@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vle.errors import TransportError
-from vle.host.registers import RegisterMap
+from vle.host.registers import RegisterMap, integers
 
 FORMAT = ("vle-bundle", 1)
 
@@ -33,6 +33,11 @@ class Format:
         """Values of raw words."""
         return np.ldexp(raw.astype(np.float64), -self.f_bits)
 
+    @property
+    def limits(self) -> tuple[int, int]:
+        """Lowest and highest raw value."""
+        return -(1 << (self.width - 1)), (1 << (self.width - 1)) - 1
+
 
 @dataclass(frozen=True)
 class LayerShape:
@@ -50,6 +55,8 @@ class LayerShape:
         Formats of what it hears from below and of what it says.
     acc_width
         Bits of its accumulators.
+    entries
+        Of its table; 0 where it has none.
     """
 
     name: str
@@ -59,12 +66,23 @@ class LayerShape:
     x: Format
     rate: Format
     acc_width: int
+    entries: int
 
     def shape(self, kind: str) -> tuple[int, ...]:
         """Shape of a parameter or a part of the state."""
         if kind == "weight":
             return (self.outputs, self.inputs + self.outputs * self.recurrent)
-        return (self.outputs,)
+        return (self.entries if kind.startswith("table") else self.outputs,)
+
+    def check_table(self, value: NDArray[np.int64], delta: NDArray[np.int64]) -> None:
+        """Prove that nothing between two entries passes the ends of the rate's format.
+
+        Raises
+        ------
+        ValueError
+            Where something does.
+        """
+        integers(f"{self.name}: table_value + table_delta", value + delta, self.rate.limits)
 
     def check_accumulator(self, weight: NDArray[np.int64]) -> None:
         """Prove that no input can overflow a sum with these weights.
@@ -165,4 +183,5 @@ def _layer(plain: dict[str, Any]) -> LayerShape:
         for name in ("x_format", "rate_format")
     )
     sizes = (plain["name"], plain["inputs"], plain["outputs"], plain["recurrent"])
-    return LayerShape(*sizes, x, rate, plain["acc_width"])
+    entries = plain["activation"].get("entries", 0)
+    return LayerShape(*sizes, x, rate, plain["acc_width"], entries)

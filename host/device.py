@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from vle.errors import DeviceError
 from vle.host.bundle import Bundle
 from vle.host.export import network_of
+from vle.host.registers import integers
 from vle.host.transport import Transport
 
 Raw = NDArray[np.int64]
@@ -34,6 +35,9 @@ class Parameters:
         Shape `(outputs, columns)`, the columns of its own rates last.
     scale, bias, alpha, rho
         Shape `(outputs,)`.
+    table_value, table_delta
+        Entries of the activation's table, and from each to the next; None where the layer has none,
+        or to leave the table as it is.
     """
 
     weight: Raw
@@ -41,6 +45,8 @@ class Parameters:
     bias: Raw
     alpha: Raw
     rho: Raw
+    table_value: Raw | None = None
+    table_delta: Raw | None = None
 
 
 @dataclass(frozen=True)
@@ -140,12 +146,19 @@ class Device:
         return self.bundle.layers[-1].rate.real(output)
 
     def run_raw(self, x: ArrayLike, *, aligned: bool | None = None, reset: bool = True) -> Raw:
-        """Run on raw input words; as `run`, but integers in and out."""
+        """Run on raw input words; as `run`, but integers in and out.
+
+        Raises
+        ------
+        ValueError
+            As `run`, and for words that the input's format does not hold.
+        """
         words, inputs = np.asarray(x), self.bundle.inputs
         if words.ndim not in (2, 3) or words.shape[-1] != inputs:
             raise ValueError(
                 f"x must be of shape (T, {inputs}) or (T, batch, {inputs}), not {words.shape}"
             )
+        words = integers("x", words, self.bundle.layers[0].x.limits)
         if words.ndim == 2:
             return self._sequence(words, aligned, reset)
         if not reset:
@@ -167,7 +180,7 @@ class Device:
         """Read the parameters of all layers from the chip."""
         with self._halted():
             return [
-                Parameters(*(self._get(field.name, layer) for field in fields(Parameters)))
+                Parameters(**{kind: self._get(kind, layer) for kind in self._kinds(layer)})
                 for layer in range(len(self.bundle.layers))
             ]
 
@@ -177,26 +190,28 @@ class Device:
         Raises
         ------
         ValueError
-            For a wrong shape, a word that does not fit, or weights whose sum could overflow an
-            accumulator.
+            For a wrong shape, a word that does not fit, weights whose sum could overflow an
+            accumulator, or two tables for layers that share one.
         """
         if len(parameters) != len(self.bundle.layers):
             raise ValueError(f"parameters must be of {len(self.bundle.layers)} layers")
-        for index, words in enumerate(parameters):
-            for field in fields(Parameters):
-                self._check(field.name, index, getattr(words, field.name))
-            self.bundle.layers[index].check_accumulator(words.weight)
+        checked = [self._checked(index, words) for index, words in enumerate(parameters)]
+        self._check_shared(checked)
         with self._halted():
-            for index, words in enumerate(parameters):
-                for field in fields(Parameters):
-                    self._put(field.name, index, getattr(words, field.name))
+            for index, words in enumerate(checked):
+                for kind, raw in words.items():
+                    self._put(kind, index, raw)
 
     def read_state(self) -> State:
         """Read potentials, rates and flags after the steps that have begun."""
-        kinds = ("u", "rate", "loop")
         with self._halted():
-            words = {key: self._get(*key) for key in self.bundle.map.windows if key[0] in kinds}
-            return State(words, {name: self._read(name) for name in self._flags})
+            words = {key: self._get(*key) for key in self._state}
+            flags = {name: self._read(name) for name in self._flags}
+        for (kind, layer), raw in words.items():
+            register = f"LAYER_FLAGS[{layer}]"
+            if flags[register] >> self.bundle.map.bits[register].index(f"zero_{kind}") & 1:
+                raw[:] = 0  # what counts as 0 is not cleared
+        return State(words, flags)
 
     def load_state(self, state: State) -> None:
         """Put the chip where another, or an earlier run, was.
@@ -204,13 +219,22 @@ class Device:
         Raises
         ------
         ValueError
-            For a wrong shape, or a word that does not fit.
+            For words or flags that are missing or that this chip has not, a wrong shape, or a word
+            that does not fit; nothing is written then.
         """
-        for key, words in state.words.items():
-            self._check(*key, words)
+        for what, got, own in (
+            ("words", set(state.words), set(self._state)),
+            ("flags", set(state.flags), set(self._flags)),
+        ):
+            if got != own:
+                wrong = ", ".join(map(str, sorted(got ^ own, key=str)))
+                raise ValueError(f"state.{what} must be those of this chip; they differ in {wrong}")
+        words = {key: self._check(*key, raw) for key, raw in state.words.items()}
+        for name, flags in state.flags.items():
+            integers(f"state.flags: {name}", flags, (0, (1 << len(self.bundle.map.bits[name])) - 1))
         with self._halted():
-            for key, words in state.words.items():
-                self._put(*key, words)
+            for key, raw in words.items():
+                self._put(*key, raw)
             for name, flags in state.flags.items():
                 self._write(name, flags)
 
@@ -245,12 +269,23 @@ class Device:
         ------
         ModuleNotFoundError
             Where the package that writes ONNX is not installed.
+        ValueError
+            Where no float network has these words, see `vle.host.export.network_of`.
         """
         network_of(self.bundle, self.read_parameters()).save(path)
 
     @property
     def _flags(self) -> list[str]:
         return [name for name in self.bundle.map.address if "FLAGS" in name]
+
+    @property
+    def _state(self) -> list[tuple[str, int]]:
+        return [key for key in self.bundle.map.windows if key[0] in ("u", "rate", "loop")]
+
+    def _kinds(self, layer: int) -> list[str]:
+        """Parameters that a layer has."""
+        kinds = [field.name for field in fields(Parameters)]
+        return [kind for kind in kinds if (kind, layer) in self.bundle.map.windows]
 
     def _read(self, name: str) -> int:
         return int(self.transport.read([self.bundle.map.address[name]])[0])
@@ -270,12 +305,35 @@ class Device:
 
     def _check(self, kind: str, layer: int, words: ArrayLike) -> Raw:
         window, shape = self.bundle.map.windows[kind, layer], self.bundle.layers[layer].shape(kind)
-        if np.shape(words) != shape:
-            raise ValueError(f"{window.name} must be of shape {shape}, not {np.shape(words)}")
-        return window.check(words)
+        return window.check(words, shape)
 
-    def _put(self, kind: str, layer: int, words: ArrayLike) -> None:
-        self.transport.write(self._addresses(kind, layer), self._check(kind, layer, words).ravel())
+    def _checked(self, index: int, parameters: Parameters) -> dict[str, Raw]:
+        """Words of a layer that are to be written, by kind."""
+        layer = self.bundle.layers[index]
+        given = {kind: raw for kind, raw in vars(parameters).items() if raw is not None}
+        tables = {kind for kind in given if kind.startswith("table")}
+        if len(tables) == 1 or tables - set(self._kinds(index)):
+            rule = "both or neither" if layer.entries else "None where a layer has no table"
+            raise ValueError(f"{layer.name}: table_value and table_delta must be {rule}")
+        words = {kind: self._check(kind, index, raw) for kind, raw in given.items()}
+        layer.check_accumulator(words["weight"])
+        if tables:
+            layer.check_table(words["table_value"], words["table_delta"])
+        return words
+
+    def _check_shared(self, parameters: list[dict[str, Raw]]) -> None:
+        """Layers of an engine whose tables are equal have only one."""
+        first: dict[int, int] = {}
+        for (kind, layer), window in self.bundle.map.windows.items():
+            if not kind.startswith("table"):
+                continue
+            other = first.setdefault(window.base, layer)
+            if not np.array_equal(parameters[other].get(kind, []), parameters[layer].get(kind, [])):
+                names = " and ".join(self.bundle.layers[k].name for k in (other, layer))
+                raise ValueError(f"{kind} must be the same for {names}, which share a table")
+
+    def _put(self, kind: str, layer: int, words: Raw) -> None:
+        self.transport.write(self._addresses(kind, layer), words.ravel())
 
     @contextmanager
     def _halted(self) -> Iterator[None]:

@@ -27,17 +27,27 @@ def network_of(bundle: Bundle, parameters: list[Parameters]) -> Network:
     ModuleNotFoundError
         Where `vle.sim` lacks what it needs, naming the extra to install.
     ValueError
-        Where a neuron's `alpha` or `rho` is 0, which no time constant gives.
+        Where a neuron's `alpha` or `rho` is 0, which no time constant gives, or a table is not that
+        of its function any more.
     """
     try:
         from vle.sim import Layer, Network  # noqa: PLC0415 - a driver alone does not have it
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError("to export a network: pip install 'vle[sim]'") from error
+    _check_tables(bundle, parameters)
     settings = dict(bundle.plain["reference"])
     activations = settings.pop("activations")
     rows = zip(bundle.plain["layers"], activations, parameters, strict=True)
     layers = [_layer(plain, phi, words, settings["dt"], Layer) for plain, phi, words in rows]
     return Network(tuple(layers), **settings)
+
+
+def _check_tables(bundle: Bundle, parameters: list[Parameters]) -> None:
+    with np.load(bundle.folder / "params.npz") as compiled:
+        for index, (layer, words) in enumerate(zip(bundle.layers, parameters, strict=True)):
+            for kind in ("table_value", "table_delta") if layer.entries else ():
+                if not np.array_equal(compiled[f"layer{index}.{kind}"], getattr(words, kind)):
+                    raise ValueError(f"{layer.name}: {kind} must be as compiled to export")
 
 
 def _layer(

@@ -11,6 +11,20 @@ from numpy.typing import ArrayLike, NDArray
 BYTES = 4  # per word address
 
 
+def integers(what: str, words: ArrayLike, limits: tuple[int, int]) -> NDArray[np.int64]:
+    """Return words as an array of integers.
+
+    Raises
+    ------
+    ValueError
+        Where they are not integers, or one is beyond the limits.
+    """
+    (low, high), raw = limits, np.asarray(words)
+    if raw.dtype.kind not in "iu" or (raw.size and not low <= raw.min() <= raw.max() <= high):
+        raise ValueError(f"{what} must be integers in {low}..{high}")
+    return raw.astype(np.int64)
+
+
 @dataclass(frozen=True)
 class Window:
     """Words of one layer in a memory, see `vle.compiler.windows`.
@@ -21,8 +35,8 @@ class Window:
         ``layer<l>.<kind>``.
     base, count
         Word address of the first word, and how many addresses follow.
-    width, signed
-        Of a word.
+    width, signed, high
+        Of a word; the largest one.
     lanes, pe, simd, tiles, first
         Layout.
     """
@@ -32,6 +46,7 @@ class Window:
     count: int
     width: int
     signed: bool
+    high: int
     lanes: int
     pe: int
     simd: int
@@ -53,21 +68,18 @@ class Window:
     def _at(self, word: NDArray[np.int64], lane: NDArray[np.int64]) -> NDArray[np.int64]:
         return np.asarray((word << (self.lanes - 1).bit_length()) + lane, dtype=np.int64)
 
-    def check(self, raw: ArrayLike) -> NDArray[np.int64]:
-        """Return the words as integers.
+    def check(self, words: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.int64]:
+        """Return words of this window as integers.
 
         Raises
         ------
         ValueError
-            Where one does not fit.
+            For another shape, or a word that does not fit.
         """
+        if np.shape(words) != shape:
+            raise ValueError(f"{self.name} must be of shape {shape}, not {np.shape(words)}")
         low = -(1 << (self.width - 1)) if self.signed else 0
-        words = np.asarray(raw)
-        if words.dtype.kind not in "iu":
-            raise ValueError(f"{self.name} must be integers, not {words.dtype}")
-        if words.size and not low <= words.min() <= words.max() < low + (1 << self.width):
-            raise ValueError(f"{self.name} must be in {low}..{low + (1 << self.width) - 1}")
-        return words.astype(np.int64)
+        return integers(self.name, words, (low, self.high))
 
     def decode(self, words: NDArray[np.uint32]) -> NDArray[np.int64]:
         """Values of bus words, which are sign-extended where signed."""
@@ -84,12 +96,15 @@ class RegisterMap:
         What the register HASH must answer.
     address
         Byte address of each register.
+    bits
+        Names of its bits from the lowest, where it is made of bits.
     windows
         By kind and layer.
     """
 
     hash: int
     address: dict[str, int]
+    bits: dict[str, list[str]]
     windows: dict[tuple[str, int], Window]
 
     @classmethod
@@ -99,6 +114,7 @@ class RegisterMap:
         return cls(
             plain["hash"],
             {register["name"]: BYTES * register["address"] for register in plain["registers"]},
+            {register["name"]: register["bits"] for register in plain["registers"]},
             {
                 (w["kind"], w["layer"]): Window(**{name: w[name] for name in names})
                 for w in plain["windows"]

@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
-from functools import cache
 from pathlib import Path
 
 import numpy as np
-from expected import Expected, differing_words, expected
+from expected import Expected, differing_words, expected, parameters_of
 
+from vle.compiler import manifest
 from vle.compiler.folding import ChipSpec
 from vle.compiler.network import NetworkSpec
 from vle.compiler.registers import register_map
 from vle.host.bundle import Bundle
-from vle.host.device import Device, Parameters
+from vle.host.device import Device
 from vle.host.verilated import Beats, VerilatedChip
 from vle.hw import verilog
 
-KINDS = tuple(Parameters.__dataclass_fields__)
 
-
-def manifest(chip: ChipSpec) -> dict:
+def described(chip: ChipSpec) -> dict:
     """What the driver reads of a bundle."""
-    layers = [
-        {
-            **{name: getattr(layer, name) for name in ("name", "inputs", "outputs", "recurrent")},
-            "x_format": asdict(layer.x_format),
-            "rate_format": asdict(layer.rate_format),
-            "acc_width": chip.engine_of(index)[0].acc_width,
-        }
-        for index, layer in enumerate(chip.network.layers)
-    ]
+    layers = [manifest._layer(chip, index) for index in range(len(chip.network.layers))]
     return {"layers": layers, "aligned": False, "registers": register_map(chip).json}
 
 
@@ -50,20 +39,18 @@ class ChipInSimulation:
         text = verilog.generate(chip, trace=True)
         self.transport = VerilatedChip(text, seed=seed, optimise=optimise)
         self.last_sent = self.last_taken = Beats.empty(0)
-        self.device = Device(Bundle.of_json(manifest(chip), text, Path()), self.transport)
+        self.device = Device(Bundle.of_json(described(chip), text, Path()), self.transport)
 
     def close(self) -> None:
         self.device.close()
 
     def load(self, spec: NetworkSpec) -> None:
         """Load other parameters of the same formats."""
-        parameters = [
-            Parameters(*(getattr(layer, kind) for kind in KINDS)) for layer in spec.layers
-        ]
+        parameters = [parameters_of(layer) for layer in spec.layers]
         self.device.write_parameters(parameters)
         for want, got in zip(parameters, self.device.read_parameters(), strict=True):
-            for kind in KINDS:
-                assert np.array_equal(getattr(want, kind), getattr(got, kind)), kind
+            for kind, words in vars(want).items():
+                assert np.array_equal(words, getattr(got, kind)), kind  # None: no table
         self.spec = spec
 
     def compare(
@@ -99,21 +86,3 @@ class ChipInSimulation:
         differing, compared = differing_words(want, self.transport.take_trace())
         assert differing == 0, f"{differing} of {compared} state words differ"
         return compared
-
-
-@cache
-def chip_in_simulation(build, *arguments) -> ChipInSimulation:
-    """Build each chip once per test session."""
-    return ChipInSimulation(build(*arguments))
-
-
-def shuffled(spec: NetworkSpec, rng: np.random.Generator) -> NetworkSpec:
-    """Other parameters of the same formats."""
-    layers = []
-    for layer in spec.layers:
-        half = 1 << (layer.weight_width - 1)
-        weight = rng.integers(-half, half, layer.weight.shape)
-        weight[rng.random(weight.shape) < 0.1] = -half
-        rest = {kind: rng.permutation(getattr(layer, kind)) for kind in KINDS[1:]}
-        layers.append(replace(layer, weight=weight, **rest))
-    return NetworkSpec(tuple(layers))

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vle.compiler.activation import Table
+from vle.compiler.layer import LayerSpec
+from vle.compiler.manifest import WORDS
 from vle.compiler.network import NetworkSpec, NetworkState
+from vle.host.device import Parameters
 
 
 @dataclass(frozen=True)
@@ -84,3 +88,12 @@ def differing_words(want: Expected, trace: np.ndarray) -> tuple[int, int]:
         differing += np.count_nonzero(rows["r"] != r[~waiting])
         compared += 2 * rows.size
     return differing, compared
+
+
+def parameters_of(layer: LayerSpec) -> Parameters:
+    """Words of a layer as the driver takes them."""
+    words = {kind: getattr(layer, kind) for kind in WORDS}
+    if isinstance(layer.activation, Table):
+        words["table_value"] = np.array(layer.activation.value)
+        words["table_delta"] = np.array(layer.activation.delta)
+    return Parameters(**words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -34,15 +35,19 @@ def piecewise(rng: Generator, u_width: int, rate_width: int) -> PiecewiseLinear:
     )
 
 
+def entries(rng: Generator, index_width: int, rate_width: int) -> dict[str, tuple[int, ...]]:
+    """Values and steps of a table, anywhere in the format."""
+    half = 1 << (rate_width - 1)
+    nodes = rng.integers(-half, half, (1 << index_width) + 1)
+    return {"value": tuple(nodes[:-1].tolist()), "delta": tuple(np.diff(nodes).tolist())}
+
+
 def table(rng: Generator, u_width: int, rate_width: int, index_width: int) -> Table:
     """Any entries that fit, not only those of a function anybody uses."""
-    entries = 1 << index_width
-    low, high = -(1 << (rate_width - 1)), (1 << (rate_width - 1)) - 1
-    nodes = rng.integers(low, high + 1, entries + 1)
+    nodes = entries(rng, index_width, rate_width)
     return Table(
         shift=max(1, u_width - index_width - int(rng.integers(3))),
-        value=tuple(map(int, nodes[:-1])),
-        delta=tuple(map(int, np.diff(nodes))),
+        **nodes,
         rate_width=rate_width,
         tail_shift=int(rng.integers(u_width - 1)) if rng.integers(2) else None,
     )
@@ -114,6 +119,22 @@ def network(
                 **widths,
             )
         )
+    return NetworkSpec(tuple(layers))
+
+
+def other_parameters(rng: Generator, spec: NetworkSpec) -> NetworkSpec:
+    """Other words of the same formats in every place, tables among them."""
+    layers, tables = [], {}
+    for old in spec.layers:
+        half = 1 << (old.weight_width - 1)
+        weight = rng.integers(-half, half, old.weight.shape)
+        weight[rng.random(weight.shape) < 0.1] = -half
+        rest = {k: rng.permutation(getattr(old, k)) for k in ("scale", "bias", "alpha", "rho")}
+        phi = old.activation
+        if isinstance(phi, Table):  # equal ones stay equal: an engine may hold them once
+            tables.setdefault(phi, entries(rng, phi.index_width, phi.rate_width))
+            phi = replace(phi, **tables[phi])
+        layers.append(replace(old, weight=weight, activation=phi, **rest))
     return NetworkSpec(tuple(layers))
 
 

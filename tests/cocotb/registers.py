@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import cocotb
 import numpy as np
 from cocotb.triggers import ClockCycles
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
+from expected import parameters_of
 
 from vle.compiler.folding import ChipSpec
 from vle.compiler.layer import LayerSpec
@@ -15,7 +14,6 @@ from vle.compiler.network import NetworkSpec
 from vle.compiler.registers import COUNTERS, IDENTITY, VERSION, register_map
 from vle.host.registers import RegisterMap
 
-NEURON_KINDS = ("scale", "bias", "alpha", "rho")
 PATIENCE = 200  # polls
 
 
@@ -70,17 +68,17 @@ class RegisterDriver:
 
     def _places(self, index: int, layer: LayerSpec):
         """Yield window, byte addresses and words of each parameter of a layer."""
-        window = self.map.windows["weight", index]
-        yield window, window.matrix(*layer.weight.shape), layer.weight
-        for kind in NEURON_KINDS:
-            window = self.map.windows[kind, index]
-            yield window, window.vector(layer.outputs), getattr(layer, kind)
+        for kind, words in vars(parameters_of(layer)).items():
+            if words is not None:
+                window = self.map.windows[kind, index]
+                place = window.matrix if kind == "weight" else window.vector
+                yield window, place(*words.shape), words
 
     async def load(self, spec: NetworkSpec) -> None:
         """Write all parameters."""
         for index, layer in enumerate(spec.layers):
-            for window, addresses, words in self._places(index, layer):
-                for address, word in zip(addresses.flat, window.check(words).flat, strict=True):
+            for _, addresses, words in self._places(index, layer):
+                for address, word in zip(addresses.flat, words.flat, strict=True):
                     await self.poke(address, word)
 
     async def same_parameters(self, spec: NetworkSpec) -> bool:
@@ -92,14 +90,6 @@ class RegisterDriver:
                     cocotb.log.error("%s differs", window.name)
                     return False
         return True
-
-    def other_parameters(self, rng: np.random.Generator) -> NetworkSpec:
-        """The same network with rows and neurons shuffled: other words in every place."""
-        layers = []
-        for layer in self.chip.network.layers:
-            change = {kind: rng.permutation(getattr(layer, kind)) for kind in NEURON_KINDS}
-            layers.append(replace(layer, weight=rng.permutation(layer.weight), **change))
-        return NetworkSpec(tuple(layers))
 
     async def check_refusals(self) -> None:
         """Who the chip is; nothing at unused addresses; no memory access while it runs."""

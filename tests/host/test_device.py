@@ -9,7 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from vle.compiler import compile_model
+from vle.compiler import Design, compile_model
+from vle.compiler.network import NetworkSpec
 from vle.errors import DeviceError, TransportError
 from vle.host import open_device
 from vle.sim import Activation, Layer, Network
@@ -121,6 +122,37 @@ def test_state_survives_in_mid_sequence(device, design, folder):
         assert np.array_equal(rest, whole[cut:]), cut
 
 
+def test_state_after_reset_is_zero(device):
+    """The words of the run before are still in the memories: only the flags say that they are 0."""
+    device.run(signal(10), aligned=False)
+    assert all(words.any() for words in device.read_state().words.values())
+    device.reset()
+    state = device.read_state()
+    assert not any(words.any() for words in state.words.values())
+    assert {kind for kind, _ in state.words} == {"u", "rate", "loop"}
+
+
+def test_refused_state_changes_nothing(device):
+    x = signal(12)
+    device.run(x[:6], aligned=False)
+    state = device.read_state()
+    word = {key: value + 1 for key, value in state.words.items()}
+    flag = next(name for name in state.flags if "LAYER" in name)
+    for change, rule in (
+        ({"words": dict(list(word.items())[1:])}, r"state.words must be those of this chip"),
+        ({"words": {**word, ("u", 9): word["u", 0]}}, r"differ in \('u', 9\)"),
+        ({"words": {**word, ("u", 2): word["u", 2] * 0 + (1 << 40)}}, "u must be integers in"),
+        ({"words": word, "flags": {}}, "state.flags must be those of this chip"),
+        ({"words": word, "flags": {**state.flags, "CTRL": 1}}, "differ in CTRL"),
+        ({"words": word, "flags": {**state.flags, flag: 1 << 7}}, "must be integers in 0..31"),
+    ):
+        with pytest.raises(ValueError, match=rule):
+            device.load_state(replace(state, **change))
+    now = device.read_state()
+    assert now.flags == state.flags
+    assert all(np.array_equal(now.words[key], words) for key, words in state.words.items())
+
+
 def test_parameters_are_the_design_s(device, design):
     for words, layer in zip(device.read_parameters(), design.network.layers, strict=True):
         for name in ("weight", "scale", "bias", "alpha", "rho"):
@@ -141,7 +173,8 @@ def test_parameters_change(device, design):
 def test_refused_parameters_change_nothing(device):
     kept = device.read_parameters()
     for change, rule in (
-        ({"weight": kept[2].weight + (1 << 15)}, "weight must be in -32768..32767"),
+        ({"weight": kept[2].weight + (1 << 15)}, "weight must be integers in -32768..32767"),
+        (dict.fromkeys(("table_value", "table_delta"), np.zeros(4, int)), "must be None where"),
         ({"bias": kept[2].bias[:0]}, r"bias must be of shape \(1,\)"),
         ({"scale": kept[2].scale * 1.0}, "scale must be integers"),
     ):
@@ -154,6 +187,99 @@ def test_refused_parameters_change_nothing(device):
         device.write_parameters(kept[:2])
     for words, now in zip(kept, device.read_parameters(), strict=True):
         assert np.array_equal(words.weight, now.weight)
+
+
+@pytest.fixture(scope="module")
+def two_tables(tmp_path_factory):
+    """Three layers with tables on one engine, two of them the same."""
+    rng, layers = np.random.default_rng(8), []
+    for name in ("tanh", "sigmoid", "tanh"):
+        layers.append(
+            Layer(
+                weight=rng.normal(0, 1, (2, 2)),
+                bias=np.zeros(2),
+                tau_m=np.ones(2),
+                tau_r=np.ones(2),
+                activation=Activation(name),
+            )
+        )
+    path = tmp_path_factory.mktemp("tables") / "bundle"
+    made = compile_model(Network(tuple(layers), dt=1.0), input_range=(-1.0, 1.0), lanes=1)
+    assert len(made.chip.folding.engines) == 1
+    made.save(path, verilog=True)
+    return path
+
+
+def changed(words, delta):
+    """Other tables, whose ends still fit."""
+    return replace(words, table_value=words.table_value // 2 + delta, table_delta=words.table_delta)
+
+
+def test_tables_change(two_tables, tmp_path):
+    design = Design.load(two_tables)
+    with open_device(f"sim:{two_tables}") as device:
+        kept = device.read_parameters()
+        for words, layer in zip(kept, design.network.layers, strict=True):
+            assert words.table_value.tolist() == list(layer.activation.value)
+            assert words.table_delta.tolist() == list(layer.activation.delta)
+        device.export(tmp_path / "back.onnx")
+        shared = np.array_equal(kept[0].table_value, kept[2].table_value)
+        other = [changed(kept[0], 3), changed(kept[1], 5), changed(kept[2], 3 if shared else 7)]
+        device.write_parameters(other)
+        for words, now in zip(other, device.read_parameters(), strict=True):
+            assert np.array_equal(words.table_value, now.table_value)
+            assert np.array_equal(words.table_delta, now.table_delta)
+        layers = [
+            replace(
+                layer,
+                activation=replace(
+                    layer.activation,
+                    value=tuple(words.table_value.tolist()),
+                    delta=tuple(words.table_delta.tolist()),
+                ),
+            )
+            for layer, words in zip(design.network.layers, other, strict=True)
+        ]
+        chip = replace(design.chip, network=NetworkSpec(tuple(layers)))
+        x = signal(20)
+        assert np.array_equal(device.run(x), replace(design, chip=chip).run(x))
+        assert not np.array_equal(device.run(x), design.run(x))
+        with pytest.raises(ValueError, match="table_value must be as compiled to export"):
+            device.export(tmp_path / "back.onnx")
+        device.write_parameters([replace(w, table_value=None, table_delta=None) for w in kept])
+        assert np.array_equal(device.read_parameters()[1].table_value, other[1].table_value)
+
+
+def test_alpha_above_one_is_refused(two_tables):
+    """The word has room for it, but the potential would wrap."""
+    with open_device(f"sim:{two_tables}") as device:
+        kept, plain = device.read_parameters(), device.bundle.plain["layers"][1]
+        one = 1 << plain["alpha_shift"]
+        assert kept[1].alpha.max() == one < (1 << plain["constant_width"]) - 1
+        with pytest.raises(ValueError, match=rf"layer1.alpha must be integers in 0\.\.{one}$"):
+            device.write_parameters([kept[0], replace(kept[1], alpha=kept[1].alpha + 1), kept[2]])
+
+
+def test_refused_tables_change_nothing(two_tables):
+    with open_device(f"sim:{two_tables}") as device:
+        kept = device.read_parameters()
+        lowest = kept[1].table_value * 0 + device.bundle.layers[1].rate.limits[0]
+        for change, rule in (
+            ({"table_value": None}, "table_value and table_delta must be both or neither"),
+            ({"table_value": kept[1].table_value[:-1]}, "table_value must be of shape"),
+            ({"table_value": lowest - 1}, "table_value must be integers in"),
+            (
+                {"table_delta": kept[1].table_delta * 0 - 1, "table_value": lowest},
+                r"table_value \+ table_delta must be integers in",
+            ),
+        ):
+            with pytest.raises(ValueError, match=rule):
+                device.write_parameters([kept[0], replace(kept[1], **change), kept[2]])
+        assert np.array_equal(kept[0].table_value, kept[2].table_value)
+        with pytest.raises(ValueError, match="the same for layer 0 and layer 2, which share"):
+            device.write_parameters([*kept[:2], changed(kept[2], 1)])
+        for words, now in zip(kept, device.read_parameters(), strict=True):
+            assert np.array_equal(words.table_value, now.table_value)
 
 
 def test_export_is_the_network_within_a_step_of_each_word(device, tmp_path):
@@ -173,6 +299,16 @@ def test_export_names_the_extra(device, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "vle.sim", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'vle\[sim\]'"):
         device.export(tmp_path / "x.onnx")
+
+
+def test_wrong_words_are_refused(device, design):
+    high = design.input_format.high
+    for words in ([[0.9, -0.9]], [[high + 1, 0]], [[0, -high - 2]], np.full((1, 1, 2), 1 << 33)):
+        for run in (device.run_raw, design.run_raw):
+            with pytest.raises(ValueError, match=rf"x must be integers in {-high - 1}\.\.{high}"):
+                run(words)
+    ends = [[high, -high - 1]] * 5
+    assert np.array_equal(device.run_raw(ends), design.run_raw(ends).output)
 
 
 @pytest.mark.parametrize(

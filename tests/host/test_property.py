@@ -7,7 +7,7 @@ import os
 import numpy as np
 import pytest
 import random_chips
-from chip_in_simulation import ChipInSimulation, shuffled
+from chip_in_simulation import ChipInSimulation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -43,7 +43,7 @@ def test_chip_equals_integer_model(seed):
     def check(case, steps, gaps, stalls, starts):
         rng = np.random.default_rng(case)
         if rng.integers(2):
-            simulated.load(shuffled(chip.network, rng))
+            simulated.load(random_chips.other_parameters(rng, chip.network))
         frames = random_chips.frames(rng, chip.network, steps)
         start = rng.random(steps) < starts
         want, _ = simulated.compare(frames, start, gaps=gaps, stalls=stalls)
