@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from amaranth.sim import Simulator
 from expected import Expected, differing_words
+from handshake import Held
 
 from vle.compiler.folding import ChipSpec
 from vle.compiler.registers import LAYER_FLAGS, Window, lane_bits, register_map
@@ -43,7 +44,7 @@ class CoreBench:
 
     def __post_init__(self) -> None:
         self.core, self.map = NetworkCore(self.chip, trace=True), register_map(self.chip)
-        self.rng = np.random.default_rng(self.seed)
+        self.rng, self.watch = np.random.default_rng(self.seed), Held("o")
 
     def run(self, scenario) -> None:
         """Simulate until the scenario ends; monitors run beside it."""
@@ -61,9 +62,13 @@ class CoreBench:
         word = (core.o.valid, core.o.payload.data, core.o.payload.last, core.o.payload.start)
         ready = self.rng.random() >= self.stalls
         ctx.set(core.o.ready, ready)
-        async for _, _, i_valid, i_ready, valid, data, last, start, *shown in ctx.tick().sample(
-            core.i.valid, core.i.ready, *word, *trace
+        async for _, _, clear, i_valid, i_ready, *out in ctx.tick().sample(
+            core.clear, core.i.valid, core.i.ready, *word, *trace
         ):
+            valid, data, last, start, *shown = out
+            self.watch.see(valid, ready, data, last, start)
+            if clear:
+                self.watch.clear()
             if valid and ready:
                 self.words.append((data, bool(last), bool(start)))
                 self.times.append(self.cycle)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import random
 
 import pytest
-from amaranth.sim import Simulator
+from bounded import WATCHDOG, simulate
 from handshake import Held
 
 from vle.hw.axi_lite import Bridge
 
-WATCHDOG = 20_000  # cycles
 OKAY, SLVERR = 0, 2
 
 
@@ -82,28 +81,11 @@ async def watch(ctx, axi):
         r.see(*seen[3:])
 
 
-def simulate(dut: Bridge, *managers, background=()) -> None:
-    """Until all managers are done, with a bound."""
-    done = []
-
-    def ending(manager):
-        async def run(ctx):
-            await manager(ctx)
-            done.append(manager)
-
-        return run
-
+def run(dut: Bridge, *managers, background=()) -> None:
     async def watched(ctx):
         await watch(ctx, dut.axi)
 
-    simulator = Simulator(dut)
-    simulator.add_clock(1e-6)
-    for manager in managers:
-        simulator.add_testbench(ending(manager))
-    for scenario in (watched, *background):
-        simulator.add_testbench(scenario, background=True)
-    assert any(not simulator.advance() for _ in range(10 * WATCHDOG)), "no end"
-    assert len(done) == len(managers)
+    simulate(dut, *managers, background=[watched, *background])
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -131,7 +113,7 @@ def test_reads_and_writes_in_any_rhythm(seed):
     async def answer_bus(ctx):
         await registers(ctx, dut.bus, memory, rng)
 
-    simulate(dut, manager, background=[answer_bus])
+    run(dut, manager, background=[answer_bus])
     assert memory == mirror
 
 
@@ -158,7 +140,7 @@ def test_reads_and_writes_at_once(seed):
     async def answer_bus(ctx):
         await registers(ctx, dut.bus, memory, rng)
 
-    simulate(dut, reader, writer, background=[answer_bus])
+    run(dut, reader, writer, background=[answer_bus])
     assert memory == mirror
 
 
@@ -175,7 +157,7 @@ def test_reads_and_writes_in_turn():
             _, _, reads, writes = await ctx.tick().sample(bus.read, bus.write)
             order.extend("r" * reads + "w" * writes)
 
-    simulate(dut, manager)
+    run(dut, manager)
     assert len(order) > 12
     assert "".join(order) == ("rw" * len(order))[: len(order)]
 
@@ -199,4 +181,4 @@ def test_no_output_follows_an_input_within_a_clock():
             assert [ctx.get(signal) for signal in (*outputs, *words)] == before
             await ctx.tick()
 
-    simulate(dut, manager)
+    run(dut, manager)

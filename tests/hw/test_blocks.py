@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import random_chips
-from amaranth.sim import Simulator
+from bounded import simulate
 
 from vle.compiler.activation import PiecewiseLinear as PiecewiseSpec
 from vle.compiler.activation import Table as TableSpec
@@ -33,14 +33,6 @@ def engine_of(*layers, pe=2, simd=3) -> Engine:
 def layer(seed: int, *, inputs=4, outputs=4, **options):
     rng = np.random.default_rng(seed)
     return random_chips.layer(rng, f"l{seed}", inputs, outputs, x_format=FORMAT, **options)
-
-
-def simulate(block, *scenarios) -> None:
-    simulator = Simulator(block)
-    simulator.add_clock(1e-6)
-    for scenario in scenarios:
-        simulator.add_testbench(scenario)
-    simulator.run()
 
 
 LEAKY = PiecewiseSpec(-(1 << 17), (1 << 17) - 1, 25, -3, -(1 << 15), (1 << 15) - 1, True, True)

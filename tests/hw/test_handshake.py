@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from bounded import simulate
 from handshake import Held
+
+from vle.hw.axi_lite import Bridge
 
 
 def test_held_words_pass():
@@ -21,3 +24,14 @@ def test_words_that_go_or_change_are_found(after, said):
     watch.see(1, 0, 7)
     with pytest.raises(AssertionError, match=said):
         watch.see(*after)
+
+
+def test_what_never_ends_is_stopped():
+    dut = Bridge(8)
+
+    async def scenario(ctx):
+        while not ctx.get(dut.axi.rvalid):
+            await ctx.tick()
+
+    with pytest.raises(AssertionError, match="watchdog"):
+        simulate(dut, scenario, cycles=50)
