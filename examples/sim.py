@@ -24,7 +24,8 @@ from rich.table import Table
 
 import vle.compiler
 import vle.hw
-from vle.compiler import Design
+import vle.sim
+from vle.compiler import Design, timing
 from vle.errors import VleError
 from vle.host import Device, open_device
 from vle.sim.tasks.mnist1d import read_samples
@@ -52,15 +53,17 @@ class RefusedError(Exception):
 @click.option("--labels", type=Path, help=".npy of the class of each sequence, (batch,)")
 @click.option("--lanes", default=48, show_default=True, help="synapses worked on per clock")
 @click.option("--weight-bits", default=16, show_default=True, help="bits of a weight")
-@click.option("--sequences", default=100, show_default=True, help="how many to simulate at most")
+@click.option("--sequences", default=100, show_default=True, help="how many to simulate, at most")
 @click.option("--out", type=Path, default=Path("build/sim"), show_default=True)
 @click.option("-v", "--verbose", is_flag=True, help="show the traceback of an error")
 def main(model, data, labels, verbose, **options) -> None:
     """Compile a model, simulate its Verilog on real data, compare every word."""
     console = Console(highlight=False)
     try:
+        if options["sequences"] < 1:
+            raise ValueError(f"--sequences must be 1 or more, not {options['sequences']}")
         subject = bundled() if model is None and data is None else own(model, data, labels)
-        differing = run(console, subject, **options)
+        equal = run(console, subject, **options)
     except RefusedError:
         sys.exit(2)
     except (VleError, ValueError, OSError) as error:
@@ -68,7 +71,7 @@ def main(model, data, labels, verbose, **options) -> None:
             raise
         click.echo(f"sim: error: {' '.join(str(error).split())}", err=True)
         sys.exit(2)
-    sys.exit(1 if differing else 0)
+    sys.exit(0 if equal else 1)
 
 
 def bundled() -> Subject:
@@ -105,14 +108,15 @@ def compiled(console: Console, subject: Subject, options: list[str], out: Path) 
     """Compile with `vle-compile`, unless that was done with the very same files and options."""
     folder, stamp = out / "bundle", out / "bundle.sha256"
     digest = hashlib.sha256(repr(options).encode())
-    parts = (vle.compiler, vle.hw)
+    parts = (vle.sim, vle.compiler, vle.hw)
     sources = sorted(path for part in parts for path in Path(part.__path__[0]).rglob("*.py"))
     for path in (subject.model, subject.calibration, *sources):
         digest.update(path.read_bytes())
     command = ["vle-compile", str(subject.model), "-o", str(folder)]
     command += ["--calibration", str(subject.calibration), *options]
     console.print(f"[bold]$ {shlex.join(command)}[/bold]", soft_wrap=True)
-    if stamp.exists() and stamp.read_text() == digest.hexdigest():
+    there = all(path.exists() for path in (stamp, folder / "design.json", folder / "top.v"))
+    if there and stamp.read_text() == digest.hexdigest():
         console.print("up to date")
         return folder
     out.mkdir(parents=True, exist_ok=True)
@@ -126,8 +130,8 @@ def compiled(console: Console, subject: Subject, options: list[str], out: Path) 
 
 def run(
     console: Console, subject: Subject, *, lanes: int, weight_bits: int, sequences: int, out: Path
-) -> int:
-    """Run all three; return how many words differ between Verilog and integer model."""
+) -> bool:
+    """Run all three; return whether words and cycles of the Verilog are those of the model."""
     options = ["--lanes", str(lanes), "--weight-bits", str(weight_bits)]
     bundle = compiled(console, subject, options, out)
     with console.status("running the float reference and the integer model"):
@@ -137,11 +141,13 @@ def run(
     with console.status("building the Verilog with Verilator (kept for next time)"):
         device = open_device(f"sim:{bundle}")
     with device:
-        chip, cycles, seconds = simulate(console, device, subject.x[:, :sequences])
+        chip, seconds = simulate(console, device, subject.x[:, :sequences])
+        ends = device.transport.frame_cycles.astype(np.int64)
+    plan = np.array(timing.timing(design.chip).output_times(len(ends)))
     answers = Answers(subject.x, reference, model, chip)
     differing = int(np.count_nonzero(chip != model[:, :sequences]))
     facts = {
-        "cycles_per_step": {"plan": float(design.cycles_per_step), "measured": cycles},
+        "cycles_per_step": {"plan": float(design.cycles_per_step), "measured": steady(ends)},
         "words": {"compared": chip.size, "differing": differing},
         "simulation_seconds": round(seconds, 2),
         "largest_difference_from_float": float(np.abs(model - reference).max()),
@@ -152,20 +158,26 @@ def run(
     draw(answers, design.output_format.step, out / "sim.png")
     console.print(table(facts, answers))
     console.print(f"picture: {out / 'sim.png'}   numbers: {out / 'sim.json'}", soft_wrap=True)
-    return differing
+    off = np.flatnonzero(np.diff(ends) != np.diff(plan))
+    if off.size:
+        console.print(f"[bold red]frame {off[0] + 1} did not take the cycles that are planned")
+    return not (differing or off.size)
 
 
-def simulate(console: Console, device: Device, x: np.ndarray) -> tuple[np.ndarray, float, float]:
-    """Run sequences one after the other; return outputs, cycles per step, and seconds."""
+def steady(ends: np.ndarray) -> float:
+    """Cycles per step in the second half of a run, given those in which frames were complete."""
+    half = len(ends) // 2
+    return float(ends[-1] - ends[half]) / max(1, len(ends) - 1 - half)
+
+
+def simulate(console: Console, device: Device, x: np.ndarray) -> tuple[np.ndarray, float]:
+    """Run sequences one after the other; return outputs and seconds."""
     outputs, begin = [], time.monotonic()
     columns = (TextColumn("simulating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         for k in progress.track(range(x.shape[1])):
             outputs.append(device.run(x[:, k]))
-    done = device.transport.frame_cycles.astype(np.int64)
-    half = len(done) // 2
-    cycles = (done[-1] - done[half]) / max(1, len(done) - 1 - half)
-    return np.stack(outputs, axis=1), float(cycles), time.monotonic() - begin
+    return np.stack(outputs, axis=1), time.monotonic() - begin
 
 
 def accuracies(answers: Answers, labels: np.ndarray | None) -> dict[str, float] | None:

@@ -42,7 +42,7 @@ def model(tmp_path_factory) -> Path:
         for inputs, outputs in ((2, 6), (6, 3))
     ]
     path = tmp_path_factory.mktemp("own") / "own.onnx"
-    Network(tuple(layers), dt=0.5).save(path)
+    Network(tuple(layers), dt=0.5, aligned=True).save(path)
     return path
 
 
@@ -61,11 +61,28 @@ def test_own_model_and_data(model, tmp_path, shape):
         done = sim(*options)
         assert done.returncode == 0, done.stderr
         assert ("up to date" in done.stdout) == again
+    (tmp_path / "out" / "bundle" / "top.v").unlink()
+    done = sim(*options)
+    assert done.returncode == 0, done.stderr
+    assert "up to date" not in done.stdout
     facts = json.loads((tmp_path / "out" / "sim.json").read_text())
     assert facts["words"] == {"compared": 3 * np.prod(shape[:-1]), "differing": 0}
     assert facts["cycles_per_step"]["plan"] == facts["cycles_per_step"]["measured"]
     assert (facts["accuracy"] is None) == (len(shape) == 2)
     assert (tmp_path / "out" / "sim.png").read_bytes()[1:4] == b"PNG"
+
+
+def test_cycles_other_than_planned_are_an_error(model, tmp_path, monkeypatch):
+    data = saved(tmp_path / "x.npy", np.random.default_rng(1).normal(size=(9, 2)))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "sitecustomize.py").write_text(
+        "from vle.compiler import timing\n"
+        "planned = timing.Timing.output_times\n"
+        "timing.Timing.output_times = lambda *a: [t + t // 99 for t in planned(*a)]\n"
+    )
+    done = sim("--model", model, "--data", data, "--lanes", 4, "--out", tmp_path / "out")
+    assert done.returncode == 1, done.stderr
+    assert "did not take the cycles that are planned" in done.stdout
 
 
 def test_bad_input_is_one_line(model, tmp_path):
@@ -81,6 +98,10 @@ def test_bad_input_is_one_line(model, tmp_path):
             saved(tmp_path / "flat.npy", np.zeros(4)),
         ),
         "LABELS must be of shape (1,)": ("--model", model, "--data", good, "--labels", good),
+        "--sequences must be 1 or more, not 0": (
+            *("--model", model, "--data", good, "--sequences", 0),
+        ),
+        "--sequences must be 1 or more, not -3": ("--sequences", -3),
         "nothing.onnx": ("--model", "nothing.onnx", "--data", good),
         "text.npy: ": ("--model", text, "--data", good),
         "wide.npy": (
