@@ -18,7 +18,7 @@ import numpy as np
 
 from vle.compiler.design import Design
 from vle.compiler.header import c_header
-from vle.compiler.manifest import Arrays, arrays, describe, rebuild
+from vle.compiler.manifest import FORMAT, Arrays, arrays, describe, rebuild
 from vle.errors import CompileError
 
 MANIFEST = "design.json"
@@ -32,7 +32,7 @@ def save(design: Design, folder: str | os.PathLike[str], *, verilog: bool = Fals
     design
         What to write.
     folder
-        Where to; a folder that is not a bundle is never replaced.
+        Where to; a folder that is not a bundle, or holds files beside one, is never replaced.
     verilog
         Whether to generate `top.v`. The compiler does not depend on the generator: it is imported
         here, by name, only where Verilog is asked for.
@@ -42,9 +42,8 @@ def save(design: Design, folder: str | os.PathLike[str], *, verilog: bool = Fals
     CompileError
         If the folder cannot be written; nothing stays behind then.
     """
-    files = contents(design, verilog=verilog)
     with _replacing(Path(folder)) as temporary:
-        for name, data in files.items():
+        for name, data in contents(design, verilog=verilog).items():
             (temporary / name).write_bytes(data)
 
 
@@ -141,10 +140,10 @@ def _npz(found: Arrays) -> bytes:
 @contextmanager
 def _replacing(folder: Path) -> Iterator[Path]:
     """Fill a temporary folder beside the target, then put it in the target's place."""
-    target = folder.absolute()
     temporary: Path | None = None
     made: list[Path] = []
     try:
+        target = Path(os.path.realpath(folder))
         _refuse_others(target)
         made = _make_parents(target)
         temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
@@ -164,10 +163,27 @@ def _replacing(folder: Path) -> Iterator[Path]:
 
 
 def _refuse_others(target: Path) -> None:
+    """Refuse to replace anything but a bundle: all that goes is what a compiler has written."""
     if target.exists() and not target.is_dir():
         raise CompileError("output must be a folder, not a file", file=str(target))
-    if target.is_dir() and any(target.iterdir()) and not (target / MANIFEST).is_file():
-        raise CompileError("output folder must be new, empty or a bundle", file=str(target))
+    if not target.is_dir() or not any(target.iterdir()):
+        return
+    rule = "output folder must be new, empty or a bundle"
+    try:
+        plain = _manifest(target / MANIFEST)
+    except CompileError as error:
+        raise CompileError(f"{rule}: its {MANIFEST} {error.message}", file=str(target)) from None
+    if plain.get("format") != FORMAT:
+        raise CompileError(f"{rule}: its {MANIFEST} is of another format", file=str(target))
+    others = sorted(p.name for p in target.iterdir() if not _own(p, plain["files"]))
+    if others:
+        raise CompileError(f"{rule} and nothing else, but holds {others[0]}", file=str(target))
+
+
+def _own(path: Path, files: dict[str, Any]) -> bool:
+    """Whether an entry of a bundle's folder is a file that the compiler wrote."""
+    known = path.name == MANIFEST or path.name in files
+    return known and path.is_file() and not path.is_symlink()
 
 
 def _make_parents(target: Path) -> list[Path]:
@@ -191,7 +207,11 @@ def _swap(new: Path, target: Path) -> None:
         new.rename(target)
         return
     old = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    target.rename(old)
+    try:
+        target.rename(old)
+    except OSError:
+        old.rmdir()
+        raise
     try:
         new.rename(target)
     except OSError:

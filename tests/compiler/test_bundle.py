@@ -1,5 +1,6 @@
 """Bundles: whole or not at all, the same bytes every time, and checked when read."""
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -63,21 +64,95 @@ def test_a_manifest_that_is_none_is_refused(tmp_path, text):
         Design.load(tmp_path)
 
 
-def test_a_bundle_is_replaced_and_other_folders_are_not(tmp_path):
+def test_a_bundle_is_replaced_by_the_next(tmp_path):
     make()[0].save(tmp_path / "b")
-    (tmp_path / "b" / "old").touch()
     other, _ = make(1)
     other.save(tmp_path / "b")
     assert Design.load(tmp_path / "b") == other
-    assert not (tmp_path / "b" / "old").exists()
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "thesis.tex").touch()
-    with pytest.raises(CompileError, match="must be new, empty or a bundle"):
-        other.save(tmp_path / "mine")
+    assert [p.name for p in tmp_path.iterdir()] == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("manifest", "said"),
+    [
+        (None, "its design.json is missing"),
+        ("{}", "its design.json is damaged"),
+        ('{"files": {"thesis.tex": ""}}', "its design.json is damaged"),
+        ("ours", "and nothing else, but holds thesis.tex"),
+        ("another format", "its design.json is of another format"),
+    ],
+)
+def test_what_is_not_a_bundle_alone_is_never_replaced(tmp_path, manifest, said):
+    design, _ = make()
+    if manifest == "ours":
+        design.save(tmp_path)
+    elif manifest == "another format":
+        plain = {"format": "mine", "files": {"thesis.tex": ""}}
+        text = json.dumps(plain, indent=1) + "\n"
+        plain["sha256"] = hashlib.sha256(text.encode()).hexdigest()
+        (tmp_path / "design.json").write_text(json.dumps(plain))
+    elif manifest is not None:
+        (tmp_path / "design.json").write_text(manifest)
+    (tmp_path / "thesis.tex").write_text("years of work")
+    before = sorted(p.name for p in tmp_path.iterdir())
+    with pytest.raises(CompileError, match=f"must be new, empty or a bundle.*{said}"):
+        design.save(tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == before
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+
+
+def test_links_and_folders_in_a_bundle_are_not_ours(tmp_path):
+    design, _ = make()
+    design.save(tmp_path)
+    (tmp_path / "report.html").unlink()
+    (tmp_path / "report.html").mkdir()
+    with pytest.raises(CompileError, match=r"holds report\.html"):
+        design.save(tmp_path)
+    (tmp_path / "report.html").rmdir()
+    (tmp_path / "report.html").symlink_to("/dev/null")
+    with pytest.raises(CompileError, match=r"holds report\.html"):
+        design.save(tmp_path)
+
+
+def test_a_file_is_never_replaced(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(CompileError, match="must be a folder, not a file"):
-        other.save(tmp_path / "file")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["b", "file", "mine"]
+        make()[0].save(tmp_path / "file")
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_link_to_a_folder_stays_one(tmp_path):
+    design, _ = make()
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    for _ in range(2):
+        design.save(tmp_path / "link")
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["link", "real"]
+        assert (tmp_path / "link").is_symlink()
+        assert Design.load(tmp_path / "real") == design
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(CompileError, match="cannot be written"):
+        design.save(tmp_path / "loop")
+
+
+@pytest.mark.parametrize("failing", [1, 2])
+def test_a_folder_that_cannot_be_renamed_stays(tmp_path, monkeypatch, failing):
+    """As a mount point cannot; or as where the new one then cannot take its place."""
+    design, _ = make()
+    design.save(tmp_path / "b")
+    rename, calls = Path.rename, []
+
+    def busy(self, target):
+        calls.append(self)
+        if len(calls) == failing:
+            raise OSError(16, os.strerror(16))
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", busy)
+    with pytest.raises(CompileError, match="cannot be written: Device or resource busy"):
+        make(1)[0].save(tmp_path / "b")
+    assert [p.name for p in tmp_path.iterdir()] == ["b"]
+    assert Design.load(tmp_path / "b") == design
 
 
 def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch):

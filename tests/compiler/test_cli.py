@@ -103,13 +103,12 @@ def test_notes_of_the_front_end_are_shown(compiled, tmp_path):
 def test_an_earlier_bundle_is_replaced_and_nothing_else(compiled, model, here):
     (here / "out").mkdir()
     assert compiled(model, "--no-verilog", "-q", "-o", "out")[0] == 0
-    (here / "out" / "stale").touch()
     assert compiled(model, "--no-verilog", "-q", "-o", "out")[0] == 0
-    assert not (here / "out" / "stale").exists()
-    (here / "out" / "design.json").unlink()
+    (here / "out" / "notes.txt").touch()
     code, _, err = compiled(model, "--no-verilog", "-q", "-o", "out")
     assert code == 2
-    assert "output folder must be new, empty or a" in err
+    assert "output folder must be new, empty or a bundle and nothing else, but holds notes" in err
+    assert (here / "out" / "notes.txt").exists()
     assert [path.name for path in here.iterdir()] == ["out"]
 
 
@@ -209,6 +208,15 @@ def test_an_output_that_cannot_be_written(compiled, model, tmp_path, here):
         ("/proc/nowhere/out", "output folder cannot be written"),
     ):
         assert_refused(compiled(model, "--no-verilog", "-o", output), rule, here)
+
+
+def test_an_output_that_cannot_be_written_is_found_before_the_verilog(compiled, model, here):
+    (here / "mine").mkdir()
+    (here / "mine" / "thesis.tex").touch()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vle.hw.verilog.generate", lambda chip: pytest.fail("generated"))
+        code, _, err = compiled(model, "-o", "mine")
+    assert (code, err.count("\n")) == (2, 1)
 
 
 def test_an_error_while_writing_leaves_nothing(compiled, model, here, monkeypatch):
