@@ -1,1 +1,1 @@
-"""."""
+"""The circuit: engines, neurons, streams, registers, and the Verilog of a whole chip."""
