@@ -114,6 +114,11 @@ class CoreBench:
         ctx.set(self.core.halt, 0)
         await ctx.tick()
 
+    async def clear(self, ctx) -> None:
+        ctx.set(self.core.clear, 1)
+        await ctx.tick()
+        ctx.set(self.core.clear, 0)
+
     async def access(self, ctx, address: int, data: int | None = None) -> tuple[int, bool]:
         """Read, or write `data`; return what was read and whether it was refused."""
         bus = self.core.bus

@@ -124,9 +124,7 @@ def test_clear_in_mid_frame():
     async def scenario(ctx):
         await bench.send_all(ctx, frames[::-1][:3], np.array([1, 0, 1]))
         await bench.send(ctx, frames[0][:2], last=False)
-        ctx.set(bench.core.clear, 1)
-        await ctx.tick()
-        ctx.set(bench.core.clear, 0)
+        await bench.clear(ctx)
         bench.words.clear()
         bench.rows.clear()
         await bench.send_all(ctx, frames)
