@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 import random_chips
 
 from vle.compiler import timing
+from vle.compiler.activation import PiecewiseLinear
 from vle.compiler.eventgraph import EventGraph, group_queue_depth
 from vle.compiler.fixed import Fixed
 from vle.compiler.folding import ChipSpec, EngineSpec, Folding
@@ -133,6 +136,59 @@ def test_figures(name):
     cycles = timing.breakdown(chip)
     assert cycles.cycles_per_step == steady
     assert all(e.synapses + e.stalls == steady for e in cycles.engines)
+
+
+# network, engines, as the table of docs/circuit.md names them: which layers the engines serve
+DOCUMENTED = {
+    ("40-64-64-10", "1 x 8"): [(0, 1, 2)],
+    ("40-64-64-10", "8 x 8"): [(0, 1, 2)],
+    ("40-64-64-10", "11 x 2, 6 x 6, 1 x 6"): [(0,), (1,), (2,)],
+    ("1-53-53-53-53-53-53-10", "4 x 12"): [tuple(range(7))],
+    ("1-53-53-53-53-53-53-10", "1 x 9, 1 x 9, 1 x 9, 1 x 9, 1 x 9, 1 x 3"): [
+        *((0, 1), (2,), (3,), (4,)),
+        *((5,), (6,)),
+    ],
+    ("40-100-2", "4 x 12"): [(0, 1)],
+    ("40-100-2", "1 x 47, 1 x 1"): [(0,), (1,)],
+}
+
+
+def documented_chip(network: str, engines: str, circuit) -> ChipSpec:
+    """One row's chip, all layers with this activation."""
+    name, _, recurrent = network.partition(", ")
+    rng, sizes, layers = np.random.default_rng(0), [int(size) for size in name.split("-")], []
+    for index, (inputs, outputs) in enumerate(pairwise(sizes)):
+        options = {"activation": circuit, "recurrent": bool(recurrent) and index == 0}
+        layers.append(
+            random_chips.layer(rng, f"l{index}", inputs, outputs, x_format=Fixed(2, 14), **options)
+        )
+    arrays = [tuple(map(int, array.split(" x "))) for array in engines.split(", ")]
+    served = DOCUMENTED[name, engines]
+    plan = [EngineSpec(*array, which) for array, which in zip(arrays, served, strict=True)]
+    return ChipSpec(NetworkSpec(tuple(layers)), Folding(tuple(plan)))
+
+
+def test_documented_figures():
+    """Each row of the table, with tables as with relu."""
+    text = (Path(__file__).parents[2] / "docs" / "circuit.md").read_text()
+    begin = text.index("| network | lanes |")
+    text = text[begin : text.index("\n\n", begin)].replace("five 1 x 9", "1 x 9" + 4 * ", 1 x 9")
+    rows = text.splitlines()[2:]
+    assert len(rows) == len(DOCUMENTED)
+    rng = np.random.default_rng(0)
+    table = random_chips.table(rng, 24, 16, 5)
+    relu = PiecewiseLinear(0, 4, 8, 0, 0, (1 << 15) - 1, False, True)
+    sooner = []
+    for row in rows:
+        network, lanes, engines, *figures = (cell.strip() for cell in row.strip("|").split("|"))
+        chip = documented_chip(network, engines, table)
+        assert chip.folding.lanes <= int(lanes), row
+        least = max(engine.bound for engine in chip.engines)
+        steady, latency = timing.steady_cycles(chip), timing.latency(chip)
+        assert [str(least), str(steady), str(latency)] == figures, row
+        other = documented_chip(network, engines, relu)
+        sooner.append((steady - timing.steady_cycles(other), latency - timing.latency(other)))
+    assert sooner == [(0, 3)] * 5 + [(1, 3), (3, 3)]
 
 
 @pytest.mark.parametrize("seed", range(12))
