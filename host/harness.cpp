@@ -116,6 +116,7 @@ uint64_t chip_cycle(const Chip* chip) { return chip->cycle; }
 int chip_stream(Chip* chip, Beats* in, Beats* out, uint64_t expected, uint64_t linger,
                 uint32_t gaps, uint32_t stalls, uint64_t patience) {
     auto& top = chip->top;
+    using In = std::remove_reference_t<decltype(top.s_axis_tdata)>;  // of 16 or 32 bits, each
     using Data = std::remove_reference_t<decltype(top.m_axis_tdata)>;
     Pauses gap{gaps}, stall{stalls};
     bool offered = false, held = false;
@@ -128,7 +129,7 @@ int chip_stream(Chip* chip, Beats* in, Beats* out, uint64_t expected, uint64_t l
         if (!offered && in->count < in->capacity) offered = gap.over();
         top.s_axis_tvalid = offered;
         if (offered) {
-            top.s_axis_tdata = static_cast<Data>(in->words[in->count]);
+            top.s_axis_tdata = static_cast<In>(in->words[in->count]);
             top.s_axis_tlast = in->flags[in->count] & 1;
             top.s_axis_tuser = in->flags[in->count] >> 1;
         }

@@ -14,6 +14,7 @@ from vle.compiler.layer import LayerSpec
 from vle.compiler.network import NetworkSpec
 
 Generator = np.random.Generator
+Width = int | tuple[int, ...]
 
 
 def piecewise(rng: Generator, u_width: int, rate_width: int) -> PiecewiseLinear:
@@ -102,12 +103,15 @@ def layer(
 
 
 def network(
-    rng: Generator, sizes: list[int], *, recurrent: tuple[int, ...] = (), **widths: int
+    rng: Generator, sizes: list[int], *, recurrent: tuple[int, ...] = (), **widths: Width
 ) -> NetworkSpec:
-    """Layers of the given sizes, the first of which is the number of inputs."""
+    """Layers of the given sizes, the first of which is the number of inputs; a width may be one for
+    all layers, or a tuple with each layer's.
+    """
     layers: list[LayerSpec] = []
     for index, (inputs, outputs) in enumerate(pairwise(sizes)):
-        x_format = layers[-1].rate_format if layers else Fixed(2, widths.get("rate_width", 16) - 2)
+        own = {name: w[index] if isinstance(w, tuple) else w for name, w in widths.items()}
+        x_format = layers[-1].rate_format if layers else Fixed(2, own.get("rate_width", 16) - 2)
         layers.append(
             layer(
                 rng,
@@ -116,7 +120,7 @@ def network(
                 outputs,
                 x_format=x_format,
                 recurrent=index in recurrent,
-                **widths,
+                **own,
             )
         )
     return NetworkSpec(tuple(layers))

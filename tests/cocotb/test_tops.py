@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 import runner
+from conftest import SEED, SOAK
 from tops import TOPS
 
 from vle.hw import verilog
 
-SEED = int(os.environ.get("VLE_SEED", "20260309"))
-FRAMES = 400 if os.environ.get("VLE_SOAK") else 24
+FRAMES = 400 if SOAK else 24
 
 
 @pytest.mark.parametrize("top", TOPS)
