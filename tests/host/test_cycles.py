@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from vle.compiler import timing
 from vle.compiler.folding import ChipSpec, EngineSpec, Folding
 
 STEPS = 40
+BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "cycles.py"
 
 # sizes, recurrent layers, engines (pe, simd, layers)
 LARGE = {
@@ -55,3 +59,19 @@ def test_plan_is_exact(name):
     print(f"{name}: {steady} cycles per step, bound {bound}, ratio {float(steady / bound):.3f}")
     if name in LARGE:
         assert Fraction(steady) <= Fraction(110, 100) * bound
+
+
+def test_figures_that_are_asked():
+    """An MLP of 8-bit weights on 8 and on 64 lanes, a recurrent network: as the benchmark says."""
+    spec = importlib.util.spec_from_file_location("cycles", BENCHMARK)
+    cycles = importlib.util.module_from_spec(spec)
+    sys.modules["cycles"] = cycles
+    spec.loader.exec_module(cycles)
+    asked = {case.lanes: case for case in cycles.CASES if case.most}
+    assert {lanes: case.most for lanes, case in asked.items()} == {8: 1000, 64: 140, 48: 320}
+    for case in asked.values():
+        row = cycles.measure(case)
+        assert row["measured"] == row["planned"] <= case.most
+        assert cycles.verdict(row) is None
+        for change in ({"at_most": row["measured"] - 1}, {"planned": row["measured"] - 1}):
+            assert "MISSED" in cycles.verdict({**row, **change})
