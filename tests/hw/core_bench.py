@@ -77,8 +77,9 @@ class CoreBench:
             for place in range(0, len(shown), len(names)):
                 if shown[place]:
                     self.rows.append(tuple(shown[place + 1 : place + len(names)]))
-            ready = self.rng.random() >= self.stalls
+            ready, offered = self.rng.random() >= self.stalls, ctx.get(core.o.valid)
             ctx.set(core.o.ready, ready)
+            assert ctx.get(core.o.valid) == offered, "o: valid waits for ready"
             self.cycle += 1
             assert self.cycle < WATCHDOG, "watchdog"
 
