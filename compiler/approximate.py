@@ -176,7 +176,7 @@ def _flat_from(phi: Activation, r: Fixed) -> float:
     """Potential beyond which the function is within half a rate step of its asymptote."""
     half = min(r.step / 2, 0.25)
     if phi.name == "tanh":
-        return math.atanh(1 - half)
+        return math.log((2 - half) / half) / 2  # atanh(1 - half)
     if phi.name == "sigmoid":
         return math.log((1 - half) / half)
     return -math.log(math.expm1(half))

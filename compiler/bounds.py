@@ -48,7 +48,7 @@ def rate_errors(
             error = None
         else:
             error = _layer_error(layer, spec, seen, error, reference.dt)
-            error = np.minimum(slope_of(layer) * error, _span(layer)) + approximation.error
+            error = np.minimum(slope_of(layer) * error, span_of(layer)) + approximation.error
         result.append(error)
     return tuple(result)
 
@@ -79,7 +79,7 @@ def real_weight(spec: LayerSpec) -> Float:
     return np.asarray(np.ldexp(scaled, f_bits - spec.u_format.f_bits))
 
 
-def _span(layer: Layer) -> float:
+def span_of(layer: Layer) -> float:
     """Return how far apart any two rates can be at most."""
     spans = {"tanh": 2.0, "hard_tanh": 2.0, "sigmoid": 1.0, "hard_sigmoid": 1.0}
     return spans.get(layer.activation.name, np.inf)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from vle.compiler.extremes import refuse_parameters, refuse_signals
 from vle.compiler.moments import Moments, input_moments
 from vle.compiler.ranges import LayerRanges, Range, bound, observe
 from vle.errors import CompileError
@@ -75,8 +76,10 @@ def calibrate(
     Raises
     ------
     CompileError
-        For data of the wrong shape or not finite, and for a range that is none.
+        For data of the wrong shape or not finite, for a range that is none, and for numbers too
+        large or too small for any format.
     """
+    refuse_parameters(network)
     stated = None if input_range is None else _range(network, input_range)
     if data is not None:
         return _from_data(network, _frames(network, data), stated)
@@ -88,12 +91,15 @@ def calibrate(
             f"{ASSUMED[0]:g}..{ASSUMED[1]:g}",
         )
     probes = _probes(network, stated)
-    seen = observe(network, probes)
-    ranges = bound(network, stated)
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused below
+        seen = observe(network, probes)
+        ranges = bound(network, stated)
     source = "intervals"
     if ranges is None:
         source, ranges = "probes", seen.ranges
         notes += ("intervals of a recurrent layer do not settle: ranges from random signals",)
+    refuse_signals(ranges)
+    refuse_signals(seen.ranges)
     return Calibration(source, ranges, probes, None, stated, seen.exponents, notes)
 
 
@@ -105,12 +111,14 @@ def _from_data(network: Network, x: Float, stated: Range | None) -> Calibration:
             f"ranges of the layers from {used.shape[1]} stretches of {used.shape[0]} steps, of "
             f"{x.shape[1]} sequences of {x.shape[0]}; of the inputs from all"
         )
-    seen = observe(network, used)
+    with np.errstate(over="ignore", invalid="ignore"):  # as above
+        seen = observe(network, used)
     ranges = list(seen.ranges)
     inputs = Range(x.min(axis=(0, 1)), x.max(axis=(0, 1)))
     inputs = inputs if stated is None else inputs.join(stated)
     first = ranges[0]
     ranges[0] = LayerRanges(inputs, first.current, first.u, first.prosp, first.r)
+    refuse_signals(tuple(ranges))
     moments = input_moments(network, seen.heard)
     return Calibration("data", tuple(ranges), used, moments, stated, seen.exponents, tuple(notes))
 

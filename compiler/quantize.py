@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vle.compiler import rounding
-from vle.compiler.approximate import Approximation, approximate
+from vle.compiler.approximate import Approximation, approximate, is_tabulated
+from vle.compiler.bounds import span_of
 from vle.compiler.fixed import Fixed, Raw
 from vle.compiler.formats import Widths, input_format, potential_format, rate_format
 from vle.compiler.layer import LayerSpec
@@ -186,10 +187,17 @@ class _Job:
 
     def approximation(self, u_format: Fixed, fmt: Fixed) -> Approximation:
         """Choose the circuit of the activation."""
+        phi = self.layer.activation
         try:
-            return approximate(self.layer.activation, u_format, fmt)
+            found = approximate(phi, u_format, fmt)
         except ValueError as error:
             raise CompileError(f"{self.name}: {error}") from error
+        if is_tabulated(phi) and found.error > span_of(self.layer):
+            raise CompileError(
+                f"{self.name}: potentials must be finer for {phi.name}: steps of "
+                f"{u_format.step:g} leave nothing of its range of {span_of(self.layer):g}"
+            )
+        return found
 
     def grid(self, columns: Columns) -> rounding.Grid:
         """Values that the weights may take."""

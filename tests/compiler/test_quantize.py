@@ -239,7 +239,8 @@ def test_silent_inputs_and_dead_neurons_compile():
 
 def test_a_recurrent_layer_without_settled_intervals_is_probed():
     rng = np.random.default_rng(3)
-    layer = Layer(rng.normal(size=(6, 2)), np.zeros(6), 2.0, 2.0, "relu", 0.2 * np.ones((6, 6)))
+    loop = 0.3 * np.sign(rng.normal(size=(6, 6)))
+    layer = Layer(rng.normal(size=(6, 2)), np.zeros(6), 2.0, 2.0, "identity", loop)
     design = compile_model(Network((layer,), 1.0), input_range=(-1, 1))
     assert design.report["calibration"]["source"] == "probes"
     assert any("do not settle" in note for note in design.report["notes"])
