@@ -14,16 +14,17 @@ import numpy as np
 import random_chips
 from checker import check_frames, check_state
 from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles
+from cocotb.triggers import ClockCycles, RisingEdge
 from driver import FrameDriver
 from expected import expected
-from monitor import FrameMonitor, StateMonitor
+from monitor import FrameMonitor, HandshakeMonitor, StateMonitor
 from registers import RegisterDriver
 from tops import TOPS
 
 CHIP = TOPS[os.environ["VLE_TOP"]]()
 SPEC = CHIP.network
 FRAMES = int(os.environ["VLE_FRAMES"])
+INPUTS = SPEC.layers[0].inputs
 WATCHDOG = {"timeout_time": 100 + 2 * FRAMES, "timeout_unit": "us"}  # at 2 ns a cycle
 
 
@@ -36,6 +37,7 @@ class Bench:
         cocotb.log.info("seed %d, gaps %g, stalls %g", cocotb.RANDOM_SEED, gaps, stalls)
         self.driver = FrameDriver(dut, gaps, self.rng)
         self.monitor = FrameMonitor(dut, stalls, self.rng)
+        self.handshakes = HandshakeMonitor(dut)
         self.states = StateMonitor(dut, len(CHIP.folding.engines))
         self.registers = RegisterDriver(dut, CHIP)
 
@@ -74,6 +76,8 @@ async def test_every_word_of_every_step(dut, gaps, stalls):
     want = await bench.compare(bench.frames(FRAMES))
     assert (await bench.registers.saturation()).tolist() == want.saturation.tolist()
     assert await bench.registers.read("STEPS") == FRAMES
+    assert bench.handshakes.words["m_axis_t"] == want.outputs.size
+    assert bench.handshakes.words["s_axil_r"] > 0
 
 
 @cocotb.test(**WATCHDOG)
@@ -85,11 +89,19 @@ async def test_sequences_begin_in_mid_stream(dut):
 
 
 @cocotb.test(**WATCHDOG)
-async def test_reset_in_mid_frame(dut):
+@cocotb.parametrize(words=[*range(1, INPUTS)] or [0])
+async def test_reset_in_mid_frame(dut, words):
+    """After some whole frames and `words` of one more; a frame of one word is at work instead."""
     bench = await Bench.reset(dut, stalls=0.5)
-    for frame in bench.frames(6):
+    whole = bench.rng.randrange(1, 4)
+    for frame in bench.frames(whole + 1):
         bench.driver.send(frame)
-    await ClockCycles(dut.clk, bench.rng.randrange(20, 400))
+    sent = 0
+    while sent < whole * INPUTS + words:
+        await RisingEdge(dut.clk)
+        sent += dut.s_axis_tvalid.value == 1 and dut.s_axis_tready.value == 1
+    assert sent % INPUTS == words
+    assert words or bench.handshakes.words["m_axis_t"] < whole * SPEC.layers[-1].outputs
     dut.rst.value = 1
     bench.driver.source.clear()
     await ClockCycles(dut.clk, 3)

@@ -11,6 +11,11 @@ from cocotbext.axi import AxiStreamBus, AxiStreamSink
 from driver import pauses
 
 TRACE = np.dtype([(name, np.int32) for name in ("layer", "neuron", "u", "r")])
+CHANNELS = {
+    "m_axis_t": ("data", "last", "user"),
+    "s_axil_b": ("resp",),
+    "s_axil_r": ("data", "resp"),
+}
 
 
 class FrameMonitor:
@@ -30,6 +35,31 @@ class FrameMonitor:
         users = set(np.atleast_1d(frame.tuser).tolist())
         assert len(users) == 1, "the start flag must be the same on every word"
         return raw - ((raw >> (self.width - 1)) << self.width), users == {1}
+
+
+class HandshakeMonitor:
+    """Fails the test where a channel takes back or changes what it offers before it is taken."""
+
+    def __init__(self, dut) -> None:
+        self.words = dict.fromkeys(CHANNELS, 0)
+        for channel, payload in CHANNELS.items():
+            cocotb.start_soon(self._watch(dut, channel, payload))
+
+    async def _watch(self, dut, channel: str, payload: tuple[str, ...]) -> None:
+        valid, ready, *rest = (
+            getattr(dut, channel + name) for name in ("valid", "ready", *payload)
+        )
+        edge, held = RisingEdge(dut.clk), None
+        while True:
+            await edge
+            offered = tuple(int(port.value) for port in rest) if valid.value == 1 else None
+            if dut.rst.value == 1:
+                held = None
+                continue
+            assert held is None or offered == held, f"{channel}* changed from {held} to {offered}"
+            taken = offered is not None and ready.value == 1
+            self.words[channel] += taken
+            held = None if taken else offered
 
 
 class StateMonitor:

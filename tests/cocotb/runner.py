@@ -59,8 +59,9 @@ def run(name: str, verilog: str, *, seed: int, environment: dict[str, str]) -> i
                 log_file=folder / "test.log",
             )
         except SystemExit as error:  # no subclass of Exception: pytest would stop altogether
-            tail = (folder / "test.log").read_text().splitlines()[-40:]
-            raise AssertionError("\n".join([f"seed {seed}", *tail])) from error
+            log = (folder / "test.log").read_text().splitlines()
+            wrong = [line for line in log if "AssertionError" in line]
+            raise AssertionError("\n".join([f"seed {seed}", *wrong, *log[-40:]])) from error
     cases = ElementTree.parse(results).findall(".//testcase")
     assert cases, "no cocotb test ran"
     return len(cases)
