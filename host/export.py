@@ -33,7 +33,9 @@ def network_of(bundle: Bundle, parameters: list[Parameters]) -> Network:
     try:
         from vle.sim import Layer, Network  # noqa: PLC0415 - a driver alone does not have it
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("to export a network: pip install 'vle[sim]'") from error
+        raise ModuleNotFoundError(
+            "to export a network: pip install '.[sim]' in the folder of vle"
+        ) from error
     _check_tables(bundle, parameters)
     settings = dict(bundle.plain["reference"])
     activations = settings.pop("activations")

@@ -48,7 +48,7 @@ def _samples() -> tuple[Array, Array, int]:
         from mnist1d.data import get_dataset_args, make_dataset  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            "task mnist1d needs the package mnist1d: pip install 'vle[train]'"
+            "task mnist1d needs the package mnist1d: pip install '.[train]' in the folder of vle"
         ) from error
     defaults = get_dataset_args(as_dict=True)  # type: ignore[no-untyped-call]
     arguments = SimpleNamespace(**{**defaults, "final_seq_length": STEPS})

@@ -297,7 +297,7 @@ def test_export_is_the_network_within_a_step_of_each_word(device, tmp_path):
 
 def test_export_names_the_extra(device, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "vle.sim", None)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'vle\[sim\]'"):
+    with pytest.raises(ModuleNotFoundError, match=r"pip install '\.\[sim\]'"):
         device.export(tmp_path / "x.onnx")
 
 
