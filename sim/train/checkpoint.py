@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -46,17 +45,19 @@ def record(path: Path) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        If the file is no checkpoint of this format, or is truncated.
+        If the file is no checkpoint of this format, or is truncated or damaged.
     """
+    text = _read(path, ("record",))["record"]
     try:
-        with np.load(io.BytesIO(path.read_bytes())) as file:
-            data: dict[str, Any] = json.loads(str(file["record"]))
-    except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as error:
-        raise ValueError(f"{path} must be a whole checkpoint of vle-train: {error}") from error
-    if data.get("format") != FORMAT:
-        raise ValueError(
-            f"{path} must be of checkpoint format {FORMAT}, not {data.get('format')!r}"
-        )
+        data: dict[str, Any] = json.loads(str(text))
+        found = data.get("format")
+    except (ValueError, AttributeError) as error:
+        raise _damaged(path, error) from error
+    if found != FORMAT:
+        raise ValueError(f"{path} must be of checkpoint format {FORMAT}, not {found!r}")
+    for name, kind in (("recipe", dict), ("history", list)):
+        if not isinstance(data.get(name), kind):
+            raise _damaged(path, f"its record has no {name}")
     return data
 
 
@@ -66,12 +67,11 @@ def arrays(path: Path, like: Any) -> Any:
     Raises
     ------
     ValueError
-        If the leaves differ in number, shape or type.
+        If the leaves differ in number, shape or type, or are damaged.
     """
     expected, form = jax.tree.flatten(like)
-    with np.load(path) as file:
-        names = sorted(name for name in file.files if name != "record")
-        leaves = [file[name] for name in names]
+    found = _read(path)
+    leaves = [found[name] for name in sorted(found) if name != "record"]
     same = len(leaves) == len(expected) and all(
         a.shape == np.shape(b) and a.dtype == np.asarray(b).dtype
         for a, b in zip(leaves, expected, strict=True)
@@ -79,3 +79,18 @@ def arrays(path: Path, like: Any) -> Any:
     if not same:
         raise ValueError(f"{path} must hold the arrays of its recipe, not others")
     return jax.tree.unflatten(form, [jax.numpy.asarray(a) for a in leaves])
+
+
+def _read(path: Path, names: tuple[str, ...] | None = None) -> dict[str, Any]:
+    """Read arrays of a checkpoint, all of them where none are named."""
+    try:
+        with np.load(io.BytesIO(path.read_bytes())) as file:
+            return {name: file[name] for name in names or file.files}
+    except OSError:
+        raise
+    except Exception as error:  # zipfile and NumPy fail in many ways on damaged bytes
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: object) -> ValueError:
+    return ValueError(f"{path} must be a whole checkpoint of vle-train: {error}")

@@ -201,6 +201,38 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_flipped_bits_of_a_checkpoint_are_refused_or_without_effect(tmp_path):
+    path = tmp_path / "checkpoint.npz"
+    trainer = Trainer(line(), small())
+    trainer.save(path)
+    whole, record = path.read_bytes(), checkpoint.record(path)
+    refused = 0
+    for bit in np.random.default_rng(0).integers(0, 8 * len(whole), 150):
+        data = bytearray(whole)
+        data[bit // 8] ^= 1 << (bit % 8)
+        path.write_bytes(data)
+        try:
+            assert checkpoint.record(path) == record
+            found = checkpoint.arrays(path, trainer.learner)
+        except ValueError:
+            refused += 1
+        else:
+            same = jax.tree.map(np.array_equal, found, trainer.learner)
+            assert all(jax.tree.leaves(same))
+    assert refused > 100
+
+
+@pytest.mark.parametrize("name", ["recipe", "history"])
+def test_a_record_with_a_part_missing_is_refused(tmp_path, name):
+    path = tmp_path / "checkpoint.npz"
+    trainer = Trainer(line(), small())
+    record = {"recipe": small().to_json(), "history": []}
+    for damaged in ({n: v for n, v in record.items() if n != name}, {**record, name: None}):
+        checkpoint.save(path, trainer.learner, damaged)
+        with pytest.raises(ValueError, match=f"whole checkpoint.*has no {name}"):
+            Trainer.resume(path, line)
+
+
 def test_broken_checkpoints_are_refused(tmp_path):
     path = tmp_path / "checkpoint.npz"
     trainer = Trainer(line(), small())

@@ -1,9 +1,10 @@
 import json
 
+import numpy as np
 import pytest
 
 from vle.sim.network import Network
-from vle.sim.train import cli
+from vle.sim.train import checkpoint, cli
 from vle.sim.train.trainer import Trainer
 
 QUICK = ["lagline", "--epochs", "2", "--batch", "20"]
@@ -74,6 +75,21 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, words, capsys, tmp_pat
     assert output.out == ""
     assert len(output.err.strip().splitlines()) == 1
     assert words in output.err
+
+
+def test_a_damaged_checkpoint_is_one_line_and_exit_code_2(tmp_path, capsys):
+    path = tmp_path / "checkpoint.npz"
+    checkpoint.save(path, [np.zeros(1000)], {"recipe": {}, "history": []})
+    damaged = bytearray(path.read_bytes())
+    damaged[250] ^= 1  # within the record
+    path.write_bytes(damaged)
+    assert run(["--resume", str(path)]) == 2
+    error = capsys.readouterr().err
+    assert len(error.strip().splitlines()) == 1
+    assert "must be a whole checkpoint of vle-train" in error
+    checkpoint.save(path, [], {"history": []})
+    assert run(["--resume", str(path)]) == 2
+    assert "its record has no recipe" in capsys.readouterr().err
 
 
 def test_help_names_the_tasks(capsys):
