@@ -36,7 +36,7 @@ class Widths:
 
     def __post_init__(self) -> None:
         limits = (
-            ("weight", 2, 18),
+            ("weight", 2, 16),
             ("rate", 3, 18),
             ("potential", 8, 32),
             ("scale", 1, 18),

@@ -57,7 +57,7 @@ def _reported(verbose: bool) -> Iterator[list[int]]:
     code = [0]
     try:
         yield code
-    except (VleError, OSError, ValueError) as error:
+    except (VleError, OSError) as error:
         code[0] = BAD_INPUT
         _say(error, str(error), verbose)
     except Exception as error:

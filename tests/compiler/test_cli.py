@@ -239,6 +239,11 @@ def test_a_bug_is_one_line_too_and_v_shows_the_traceback(compiled, model, here, 
     code, _, err = compiled(model, "-v")
     assert err.startswith("Traceback (most recent call last):")
     assert err.endswith("vle-compile: error: KeyError: 'oops'\n")
+    monkeypatch.setattr("vle.compiler.compile.plan", lambda *_, **__: int("x"))
+    code, _, err = compiled(model)
+    assert (code, err.count("\n")) == (1, 1)
+    assert "ValueError: invalid literal" in err
+    assert "a bug of vle" in err
     assert list(here.iterdir()) == []
 
 
