@@ -105,7 +105,7 @@ def test_what_is_missing_is_named(monkeypatch, tmp_path):
         build.library(ECHO)
     monkeypatch.delenv("VERILATOR_ROOT")
     monkeypatch.setattr(build.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(TransportError, match=r"pip install 'vle\[hw\]'"):
+    with pytest.raises(TransportError, match=r"pip install '\.\[hw\]'"):
         build.library(ECHO)
     assert not list(tmp_path.rglob("*.so"))
 
