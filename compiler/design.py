@@ -173,7 +173,7 @@ class Design:
 
     def _begin(self, batch: int, reset: bool) -> Session:
         if reset:
-            self._session.__init__()  # type: ignore[misc]
+            object.__setattr__(self, "_session", Session())
         state = self._session.state
         if state is not None and len(state.layers[0].u) != batch:
             raise ValueError(f"a batch that continues must be of {len(state.layers[0].u)}")

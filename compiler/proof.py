@@ -1,4 +1,8 @@
-"""Why no accumulator can overflow: a bound per neuron, whatever the order of its sum."""
+"""How large sums can become: a bound per neuron, whatever the order of its sum.
+
+That none overflows holds by construction: an accumulator is as wide as the widest layer of its
+engine needs for any weights that can be loaded. `prove` checks that the circuit has that width.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +32,11 @@ class AccumulatorProof:
     reached
         Where inputs keep within the stated range, and rates within what the activation circuits
         can answer, `(outputs,)`; None without a stated range.
+
+    Raises
+    ------
+    ValueError
+        If the accumulator is too narrow.
     """
 
     layer: str
@@ -35,19 +44,16 @@ class AccumulatorProof:
     bounds: Raw
     reached: Raw | None
 
-    @property
-    def holds(self) -> bool:
-        """Whether no sum of the layer can overflow."""
-        return not self.overflowing
-
-    @property
-    def overflowing(self) -> list[int]:
-        """Neurons whose sums could."""
-        return [int(i) for i in np.flatnonzero(self.bounds >= 1 << (self.width - 1))]
+    def __post_init__(self) -> None:
+        if int(self.bounds.max()) >= 1 << (self.width - 1):
+            raise ValueError(
+                f"{self.layer}: accumulators must hold {int(self.bounds.max())}, which "
+                f"{self.width} bits do not"
+            )
 
     @property
     def slack(self) -> int:
-        """Bits that the accumulator has beyond what the worst sum needs; negative: too few."""
+        """Bits that the accumulator has beyond what the worst sum needs."""
         return self.width - width_of(int(self.bounds.max()))
 
 

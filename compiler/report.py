@@ -162,7 +162,6 @@ def _layers(design: Design, facts: Facts, measured: list[dict[str, Any]]) -> lis
                     "width": proof.width,
                     "bound": int(proof.bounds.max()),
                     "slack_bits": proof.slack,
-                    "holds": proof.holds,
                     "reached": None if proof.reached is None else int(proof.reached.max()),
                 },
             }
