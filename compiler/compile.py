@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from numpy.typing import ArrayLike
 
@@ -18,7 +19,7 @@ from vle.compiler.proof import prove
 from vle.compiler.quantize import Quantized, quantize
 from vle.compiler.report import Facts, build_report
 from vle.errors import CompileError
-from vle.sim import Network
+from vle.sim import Activation, Network
 
 
 def compile_model(
@@ -62,10 +63,7 @@ def compile_model(
         If the model cannot be read, quantised or fitted.
     """
     network, notes, file = _read(model)
-    try:
-        widths = Widths(weight=weight_bits, rate=rate_bits, potential=potential_bits)
-    except ValueError as error:
-        raise CompileError(str(error)) from error
+    widths = _widths(weight=weight_bits, rate=rate_bits, potential=potential_bits)
     target = board_named(board) if isinstance(board, str) else board
     pattern = Design.load(like) if isinstance(like, str | os.PathLike) else like
     try:
@@ -94,10 +92,38 @@ def _compile_like(
     if data is None and stated is None:
         stated = fmt.real(fmt.low), fmt.real(fmt.high)
     known = calibrate(network, data, stated)
-    widths = Widths(**pattern.report["widths"])
+    _check_like(network, pattern.reference)
+    widths = _widths(**pattern.report["widths"])
     quantized = quantize(network, known.ranges, widths, like=pattern.network)
     build = _Build(network, known, quantized, ChipSpec(quantized.network, pattern.folding))
     return build.design(widths, None, notes)
+
+
+def _check_like(network: Network, pattern: Network) -> None:
+    """Refuse a network of another structure: `like` takes over circuits, not only formats."""
+    found, wanted = _structure(network), _structure(pattern)
+    if found != wanted:
+        raise CompileError(f"layers must be those of the design to be like: {wanted}, not {found}")
+
+
+def _structure(network: Network) -> str:
+    return ", ".join(
+        f"{layer.inputs}-{layer.outputs} {_constants(layer.activation)}"
+        + " recurrent" * (layer.recurrent is not None)
+        for layer in network.layers
+    )
+
+
+def _constants(phi: Activation) -> str:
+    given = [f"{value}" for value in (phi.alpha, phi.beta) if value is not None]
+    return phi.name + f"({', '.join(given)})" * bool(given)
+
+
+def _widths(**bits: Any) -> Widths:
+    try:
+        return Widths(**bits)
+    except ValueError as error:
+        raise CompileError(str(error)) from error
 
 
 @dataclass(frozen=True)
@@ -113,11 +139,6 @@ class _Build:
         design = Design(self.network, self.chip, {})
         proofs = prove(self.chip, self.known.inputs)
         notes += self.known.notes + self.quantized.notes
-        notes += tuple(
-            f"{p.layer}: the accumulators of neurons {p.overflowing} can overflow"
-            for p in proofs
-            if not p.holds
-        )
         facts = Facts(self.known, self.quantized, proofs, widths, board, notes)
         design.report.update(build_report(design, facts))
         return design

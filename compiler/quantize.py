@@ -65,14 +65,14 @@ def quantize(
     moments
         Of what the neurons of each layer hear; None rounds every weight to the nearest.
     like
-        An integer network whose formats and scales to take over, rather than those of the ranges.
+        An integer network of the same layers whose formats and scales to take over, rather than
+        those of the ranges.
 
     Raises
     ------
     CompileError
         Where a parameter cannot be held, or would vanish.
     """
-    _check_like(network, like)
     x_format = like.layers[0].x_format if like else input_format(ranges[0].x, widths)
     specs, approximations = [], []
     notes: list[tuple[int, Note]] = []
@@ -96,20 +96,6 @@ def quantize(
         tuple(approximations),
         _coarse(specs[0], ranges[0]) + joined(notes),
     )
-
-
-def _check_like(network: Network, like: NetworkSpec | None) -> None:
-    if like is None:
-        return
-    found, wanted = (
-        [(layer.outputs, layer.inputs, bool(recurrent)) for layer, recurrent in layers]
-        for layers in (
-            [(layer, layer.recurrent is not None) for layer in network.layers],
-            [(spec, spec.recurrent) for spec in like.layers],
-        )
-    )
-    if found != wanted:
-        raise CompileError(f"layers must be those of the design to be like: {wanted}, not {found}")
 
 
 def _coarse(first: LayerSpec, ranges: LayerRanges) -> tuple[str, ...]:

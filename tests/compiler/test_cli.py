@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from onnx_models import chain, f4, node
 
-from vle.compiler import Design
+from vle.compiler import Design, compile_model
 from vle.compiler.cli import main
 
 
@@ -90,6 +90,22 @@ def test_calibration_as_npy_and_npz(compiled, model, tmp_path):
     ]
     assert reports[0] == reports[1] == reports[2]
     assert json.loads(reports[0])["calibration"]["source"] == "data"
+
+
+def test_like_takes_formats_and_engines_over(compiled, model, tmp_path, here):
+    arguments = (model, "--no-verilog", "-q")
+    assert compiled(*arguments, "--lanes", 3, "--input-range", -4, 4, "-o", "first")[0] == 0
+    assert compiled(*arguments, "--like", "first", "-o", "again") == (0, "", "")
+    first, again = Design.load(here / "first"), Design.load(here / "again")
+    assert again.chip == first.chip
+    assert again.chip != compile_model(model).chip
+    other = chain(tmp_path / "o.onnx", ["n", 3], node("MatMul", "x", f4(3, 5)))
+    code, _, err = compiled(other, "--like", "first")
+    assert code == 2
+    assert "o.onnx: layers must be those of the design to be like" in err
+    code, _, err = compiled(model, "--like", "nowhere")
+    assert code == 2
+    assert "nowhere/design.json: is missing from the bundle" in err
 
 
 def test_notes_of_the_front_end_are_shown(compiled, tmp_path):

@@ -15,7 +15,7 @@ from vle.compiler.quantize import quantize
 from vle.compiler.ranges import Range, bound, observe
 from vle.compiler.run import Session, run_raw
 from vle.errors import CompileError
-from vle.sim import Layer, Network
+from vle.sim import Activation, Layer, Network
 from vle.sim.activations import NAMES
 
 SIZES = st.lists(st.integers(1, 12), min_size=2, max_size=4)
@@ -175,6 +175,12 @@ def test_a_design_to_be_like_must_have_the_same_layers(tmp_path):
     assert compile_model(one([[1.0, 2.0]]), like=tmp_path / "b").chip == design.chip
     with pytest.raises(CompileError, match="layers must be those of the design"):
         compile_model(one([[1.0]]), like=design)
+    for other in ("tanh", Activation("leaky_relu", 0.5)):
+        with pytest.raises(CompileError, match="design to be like: 2-1 relu, not 2-1 "):
+            compile_model(one([[1.0, 2.0]], activation=other), like=design)
+    flat, steep = (one([[1.0]], activation=Activation("leaky_relu", a)) for a in (0.1, 0.2))
+    with pytest.raises(CompileError, match=r"1-1 leaky_relu\(0.1\), not 1-1 leaky_relu\(0.2\)"):
+        compile_model(steep, like=compile_model(flat))
 
 
 def test_intervals_hold_for_every_signal_within_them():
