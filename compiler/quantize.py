@@ -23,6 +23,7 @@ from vle.sim import Layer, Network
 
 Float = NDArray[np.float64]
 CONSTANT_ERROR = 0.01  # largest relative error of alpha and rho
+CONSTANT_NOTED = 0.001  # beyond that one is noted
 CHANNEL_BITS = 7  # of the input that every channel should use
 
 
@@ -147,6 +148,10 @@ class _Job:
         # tau_r >= dt shall hold for the words as well: rho' >= alpha'.
         least = np.ceil(np.ldexp(alpha.astype(np.float64), rho_shift - alpha_shift))
         rho = np.maximum(rho, np.minimum(least.astype(np.int64), (1 << widths.constant) - 1))
+        off = [
+            *self.off("alpha", self.dt / layer.tau_m, alpha, alpha_shift),
+            *self.off("rho", layer.tau_r / layer.tau_m, rho, rho_shift),
+        ]
         try:
             spec = LayerSpec(
                 name=self.name,
@@ -169,7 +174,7 @@ class _Job:
             )
         except ValueError as error:
             raise CompileError(str(error)) from error
-        return spec, phi, [*notes, *phi.notes, *lost, *clipped, *self.rest(u_format, fmt)]
+        return spec, phi, [*notes, *phi.notes, *lost, *clipped, *off, *self.rest(u_format, fmt)]
 
     def approximation(self, u_format: Fixed, fmt: Fixed) -> Approximation:
         """Choose the circuit of the activation."""
@@ -238,13 +243,25 @@ class _Job:
         shift = min(shift, 62) if self.like is None else self.like.shifts[f"{what}_shift"]
         if shift < 0 or np.ldexp(value.max(), shift) + 0.5 >= 1 << width:
             raise CompileError(f"{self.name}: {what} up to {value.max():g} needs over {width} bits")
-        raw = np.floor(np.ldexp(value, shift) + 0.5).astype(np.int64)
+        return np.floor(np.ldexp(value, shift) + 0.5).astype(np.int64), shift
+
+    def off(self, what: str, value: Float, raw: Raw, shift: int) -> list[Note]:
+        """Refuse words of `alpha` or `rho` too far from their values, and say where they are near.
+
+        Raises
+        ------
+        CompileError
+            For a relative error above `CONSTANT_ERROR`.
+        """
         off = np.abs(np.ldexp(raw.astype(np.float64), -shift) / value - 1)
         if off.max() > CONSTANT_ERROR:
             neuron = int(off.argmax())
             raise CompileError(
                 f"{self.name}: {what} of neuron {neuron} must be represented within "
-                f"{CONSTANT_ERROR:.0%}: {value[neuron]:.3g} beside {value.max():.3g} in {width} "
-                f"bits is off by {off.max():.1%} (time constants too far apart)"
+                f"{CONSTANT_ERROR:.0%}: {value[neuron]:.3g} beside {value.max():.3g} in "
+                f"{self.widths.constant} bits is off by {off.max():.1%} (time constants too far "
+                f"apart)"
             )
-        return raw, shift
+        if off.max() <= CONSTANT_NOTED:
+            return []
+        return [Note(f"{what} is off by more than {CONSTANT_NOTED:.1%}", f"{off.max():.2%}")]

@@ -253,6 +253,15 @@ def test_a_recurrent_layer_without_settled_intervals_is_probed():
     assert any("do not settle" in note for note in design.report["notes"])
 
 
+def test_constants_that_are_off_are_noted():
+    """1/810 beside 1 in 18 bits is 161.8 steps, off by 0.11 %."""
+    network = one([[1.0], [1.0]], tau_m=[1.0, 810.0], tau_r=1.0)
+    notes = compile_model(network, input_range=(-1, 1)).report["notes"]
+    assert any("layer 0: alpha is off by more than 0.1%" in note for note in notes)
+    notes = compile_model(one([[1.0]], tau_m=3.0), input_range=(-1, 1)).report["notes"]
+    assert not any("is off by more than" in note for note in notes)
+
+
 def test_small_channels_are_noted():
     x = random_signal(np.random.default_rng(5), 50, 2, 3) * [1.0, 1e-4, 1.0]
     notes = compile_model(one(np.ones((2, 3))), calibration=x).report["notes"]
