@@ -18,6 +18,7 @@ from vle.compiler.plan import DEFAULT_LANES, plan
 from vle.compiler.proof import prove
 from vle.compiler.quantize import Quantized, quantize
 from vle.compiler.report import Facts, build_report
+from vle.compiler.stability import error_notes
 from vle.errors import CompileError
 from vle.sim import Activation, Network
 
@@ -138,7 +139,7 @@ class _Build:
     def design(self, widths: Widths, board: Board | None, notes: tuple[str, ...]) -> Design:
         design = Design(self.network, self.chip, {})
         proofs = prove(self.chip, self.known.inputs)
-        notes += self.known.notes + self.quantized.notes
+        notes += self.known.notes + self.quantized.notes + error_notes(self.network)
         facts = Facts(self.known, self.quantized, proofs, widths, board, notes)
         design.report.update(build_report(design, facts))
         return design

@@ -262,6 +262,16 @@ def test_constants_that_are_off_are_noted():
     assert not any("is off by more than" in note for note in notes)
 
 
+def test_errors_that_can_grow_are_noted():
+    text = "layer 0: errors can grow without bound in learning"
+    for size, recurrence, noted in ((0.4, True, False), (0.6, True, True), (0.6, False, False)):
+        loop = size * np.array([[0.0, 1.0], [-1.0, 0.0]])
+        layer = Layer(np.ones((2, 1)), np.zeros(2), 4.0, 2.0, "tanh", loop)
+        network = Network((layer,), 1.0, error_recurrence=recurrence)
+        notes = compile_model(network, input_range=(-1, 1)).report["notes"]
+        assert any(note.startswith(text) and "(1.2)" in note for note in notes) == noted
+
+
 def test_small_channels_are_noted():
     x = random_signal(np.random.default_rng(5), 50, 2, 3) * [1.0, 1e-4, 1.0]
     notes = compile_model(one(np.ones((2, 3))), calibration=x).report["notes"]
