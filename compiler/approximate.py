@@ -114,15 +114,21 @@ def _pieces(phi: Activation, u: Fixed, r: Fixed) -> Approximation:
         error += slope_error * abs(float(u.real(u.low)))
         notes.append(Note(f"slope of {phi.name} is off by {slope_error:.2g}"))
     error += abs(offset - float(r.real(circuit.offset)))
+    reached = reach(phi, float(u.real(u.low)), float(u.real(u.high)))
     clipped = [
-        abs(end - float(r.real(got)))
-        for end, got in zip((low, high), ends, strict=True)
+        _cut(end, float(r.real(got)), extreme, sign)
+        for end, got, extreme, sign in zip((low, high), ends, reached, (-1, 1), strict=True)
         if math.isfinite(end)
     ]
     if any(clipped):
         error += max(clipped)
         notes.append(Note(f"bound of {phi.name} is off by {float(max(clipped)):.2g}"))
     return Approximation(circuit, float(error), tuple(notes))
+
+
+def _cut(end: float, got: float, extreme: float, sign: int) -> float:
+    """How far a bound is off where potentials reach it, or what it cuts off where they do not."""
+    return abs(end - got) if sign * (extreme - end) >= 0 else max(0.0, sign * (extreme - got))
 
 
 def _clip_end(end: float, r: Fixed) -> int:

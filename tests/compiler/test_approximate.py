@@ -91,3 +91,12 @@ def test_leaky_slopes_of_either_sign():
     off = Fixed(4, 12).real(made.circuit.run(raw)[0]) - phi(Fixed(4, 12).real(raw))
     assert np.abs(off).max() <= made.error
     assert reach(phi, -2.0, 1.0) == (0.0, 1.0)
+
+
+def test_bounds_that_no_potential_reaches_are_not_off():
+    phi, u, r = Activation("hard_sigmoid", 0.0, 0.25), Fixed(4, 20), Fixed(0, 16)
+    found = approximate(phi, u, r)
+    assert found.error <= r.step
+    assert not any("bound" in note.text for note in found.notes)
+    rate, _ = found.circuit.run(np.array([u.low, 0, u.high]))
+    assert np.abs(r.real(rate) - 0.25).max() <= found.error
