@@ -14,6 +14,7 @@ from vle.compiler.calibration import Calibration, calibrate
 from vle.compiler.design import Design
 from vle.compiler.folding import ChipSpec
 from vle.compiler.formats import Widths
+from vle.compiler.overshoot import overshoot_notes
 from vle.compiler.plan import DEFAULT_LANES, plan
 from vle.compiler.proof import prove
 from vle.compiler.quantize import Quantized, quantize
@@ -140,6 +141,8 @@ class _Build:
         design = Design(self.network, self.chip, {})
         proofs = prove(self.chip, self.known.inputs)
         notes += self.known.notes + self.quantized.notes + error_notes(self.network)
+        if self.known.source == "intervals" and self.known.inputs is not None:
+            notes += overshoot_notes(self.network, self.chip.network, self.known.inputs)
         facts = Facts(self.known, self.quantized, proofs, widths, board, notes)
         design.report.update(build_report(design, facts))
         return design

@@ -272,6 +272,17 @@ def test_errors_that_can_grow_are_noted():
         assert any(note.startswith(text) and "(1.2)" in note for note in notes) == noted
 
 
+def test_rounded_weights_that_can_saturate_within_intervals_are_noted():
+    """Seven weights of 0.52 beside 1 all become 1 where a weight has two bits."""
+    network = one(0.688 * np.array([[1.0] + [0.52] * 7]))
+    for bits, noted in ((2, True), (8, False)):
+        design = compile_model(network, input_range=(-1, 1), weight_bits=bits)
+        text = "layer 0: as its weights are rounded, words can saturate within the input range"
+        assert (text in design.report["notes"]) == noted
+        design.run(np.ones((5, 8)))
+        assert (design.saturation[0].rate > 0) == noted
+
+
 def test_small_channels_are_noted():
     x = random_signal(np.random.default_rng(5), 50, 2, 3) * [1.0, 1e-4, 1.0]
     notes = compile_model(one(np.ones((2, 3))), calibration=x).report["notes"]
