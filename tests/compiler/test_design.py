@@ -18,6 +18,12 @@ def design_of(seed, sizes, **options):
     return compile_model(network, calibration=x), x
 
 
+def near(design):
+    """Return the derived bound; recurrent layers have none, and a frame too late is far more."""
+    bound = design.report["layers"][-1]["error_bound"]
+    return 0.02 if bound is None else bound
+
+
 @settings(max_examples=runs(20))
 @given(
     st.lists(st.integers(1, 6), min_size=2, max_size=4),
@@ -31,7 +37,7 @@ def test_shapes_and_alignment_are_those_of_the_network(sizes, kinds, seed):
     for asked in (None, True, False):
         real, fixed = design.reference.run(x, aligned=asked), design.run(x, aligned=asked)
         assert fixed.shape == real.shape
-        assert np.abs(fixed - real).max() < 0.02
+        assert np.abs(fixed - real).max() < near(design)
 
 
 def test_a_run_continues_where_the_last_one_stopped():
@@ -56,7 +62,7 @@ def test_a_trace_shows_every_step():
     assert [u.shape for u in trace.u] == [(41, 3, 5), (41, 3, 3)]
     assert np.array_equal(trace.r[-1][1:], trace.output)
     real = design.reference.run(x)
-    assert np.abs(trace.output - real).max() < 0.02
+    assert np.abs(trace.output - real).max() < near(design)
 
 
 def test_inputs_beyond_the_format_are_clamped_and_counted():

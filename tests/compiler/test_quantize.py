@@ -15,21 +15,40 @@ from vle.compiler.quantize import quantize
 from vle.compiler.ranges import Range, bound, observe
 from vle.compiler.run import Session, run_raw
 from vle.errors import CompileError
-from vle.sim import Activation, Layer, Network
+from vle.sim import Activation, Layer, Network, dynamics
 from vle.sim.activations import NAMES
 
 SIZES = st.lists(st.integers(1, 12), min_size=2, max_size=4)
 
 
-def within_bound(network, x, known, widths):
+def rates_of(network, x, aligned):
+    """Rates of every layer in every step, flush included: per layer `(steps, batch, outputs)`."""
+    batch = x.shape[1:-1]
+    late = network.latency_steps if aligned else 0
+    frames = np.concatenate([x, np.zeros((late, *x.shape[1:]))])
+    held = True if aligned else None
+    state = dynamics.reset(network.parameters, batch, errors=False, held=held)
+    rates = []
+    for t, frame in enumerate(frames):
+        start = np.full(batch, aligned and t == 0)
+        state, _ = dynamics.step(
+            network.parameters, state, frame, None, network.settings, start=start
+        )
+        rates.append([layer.r for layer in state])
+    return [np.stack(layer) for layer in zip(*rates, strict=True)]
+
+
+def within_bound(network, x, known, widths, *, aligned=False):
     made = quantize(network, known.ranges, widths, known.moments)
     bounds = rate_errors(network, made.network, made.approximations, known.ranges)
     session = Session()
     words = made.network.layers[0].x_format.quantize(x)
-    got = run_raw(made.network, session, words, aligned=False, trace=True)
+    got = run_raw(made.network, session, words, aligned=aligned, trace=True)
     assert not any(map(any, session.saturation))
-    real = network.run(x)
-    assert (np.abs(made.network.layers[-1].rate_format.real(got.output) - real) <= bounds[-1]).all()
+    every = zip(rates_of(network, x, aligned), got.r, made.network.layers, bounds, strict=True)
+    for real, raw, spec, limit in every:
+        assert raw.shape == real.shape
+        assert (np.abs(spec.rate_format.real(raw) - real) <= limit).all()
     return made, bounds
 
 
@@ -37,17 +56,17 @@ def within_bound(network, x, known, widths):
 @given(
     SIZES,
     st.sampled_from(NAMES),
-    st.tuples(st.booleans(), st.booleans()),
+    st.tuples(st.booleans(), st.booleans(), st.booleans()),
     st.integers(4, 16),
     st.integers(0, 2**32 - 1),
 )
 def test_integers_are_within_the_derived_bound(sizes, name, kinds, bits, seed):
-    data, instantaneous = kinds
+    data, instantaneous, aligned = kinds
     rng = np.random.default_rng(seed)
     network = random_network(rng, sizes, activation=name, instantaneous=instantaneous)
     x = random_signal(rng, 60, 3, sizes[0])
     known = calibrate(network, x if data else None, (-1, 1))
-    within_bound(network, x, known, Widths(weight=bits))
+    within_bound(network, x, known, Widths(weight=bits), aligned=aligned)
 
 
 @pytest.mark.parametrize("name", ["tanh", "sigmoid", "softplus", "hard_tanh", "hard_sigmoid"])
