@@ -70,6 +70,8 @@ def compile_model(
     pattern = Design.load(like) if isinstance(like, str | os.PathLike) else like
     try:
         if pattern is not None:
+            if lanes is not None or target is not None:
+                raise CompileError("lanes and board must not be given with like, whose are taken")
             return _compile_like(network, pattern, notes, (calibration, input_range))
         known = calibrate(network, calibration, input_range)
         quantized = quantize(network, known.ranges, widths, known.moments)

@@ -91,6 +91,8 @@ def own(model: Path | None, data: Path | None, labels: Path | None) -> Subject:
     classes = _array(labels, "LABELS") if labels else None
     if classes is not None and classes.shape != (x.shape[1],):
         raise ValueError(f"{labels}: LABELS must be of shape ({x.shape[1]},), not {classes.shape}")
+    if classes is not None and not ((classes >= 0) & (classes == np.floor(classes))).all():
+        raise ValueError(f"{labels}: LABELS must be classes, whole numbers from 0")
     return Subject(model, data, x, classes)
 
 
@@ -201,7 +203,10 @@ def accuracies(answers: Answers, labels: np.ndarray | None) -> dict[str, float] 
 def table(facts: dict, answers: Answers) -> Table:
     """The comparison, a row per question."""
     few, many = answers.chip.shape[1], answers.model.shape[1]
-    rows = Table(title="the same network three times")
+    caption = "accuracy: of the largest output, summed over the sequence"
+    rows = Table(
+        title="the same network three times", caption=caption if facts["accuracy"] else None
+    )
     for column in ("", "float reference", "integer model", "Verilog"):
         rows.add_column(column, justify="right" if column else "left")
     rows.add_row("sequences", str(many), str(many), str(few))

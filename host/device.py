@@ -163,8 +163,10 @@ class Device:
             return self._sequence(words, aligned, reset)
         if not reset:
             raise ValueError("x must be one sequence (T, inputs) where it continues another")
-        sequences = [self._sequence(words[:, k], aligned, reset) for k in range(words.shape[1])]
-        return np.stack(sequences, axis=1)
+        output = np.empty((*words.shape[:2], self.bundle.outputs), np.int64)
+        for k in range(words.shape[1]):
+            output[:, k] = self._sequence(words[:, k], aligned, reset)
+        return output
 
     def _sequence(self, frames: NDArray[np.int64], aligned: bool | None, reset: bool) -> Raw:
         aligned = self.bundle.aligned if aligned is None else aligned

@@ -103,7 +103,7 @@ class VerilatedChip:
 
     def __init__(self, verilog: str, *, seed: int = 1, optimise: str = "-O1") -> None:
         self._library = _load(library(verilog, optimise=optimise))
-        self._chip = ctypes.c_void_p(self._library.chip_open(ctypes.c_uint64(seed)))
+        self._handle = ctypes.c_void_p(self._library.chip_open(ctypes.c_uint64(seed)))
         self.frame_cycles = np.zeros(0, np.uint64)
         self.reset()
 
@@ -114,10 +114,16 @@ class VerilatedChip:
         self.close()
 
     def close(self) -> None:
-        """Free the chip; nothing else may be called after."""
-        if self._chip:
-            self._library.chip_close(self._chip)
-        self._chip = ctypes.c_void_p()
+        """Free the chip; what is asked of it after raises `TransportError`."""
+        if self._handle:
+            self._library.chip_close(self._handle)
+        self._handle = ctypes.c_void_p()
+
+    @property
+    def _chip(self) -> ctypes.c_void_p:
+        if not self._handle:
+            raise TransportError("the device is closed")
+        return self._handle
 
     def reset(self, cycles: int = 4) -> None:
         """Hold the reset input for some cycles."""

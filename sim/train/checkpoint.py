@@ -93,4 +93,5 @@ def _read(path: Path, names: tuple[str, ...] | None = None) -> dict[str, Any]:
 
 
 def _damaged(path: Path, error: object) -> ValueError:
-    return ValueError(f"{path} must be a whole checkpoint of vle-train: {error}")
+    reason = error if isinstance(error, str) else type(error).__name__
+    return ValueError(f"{path} must be a whole checkpoint of vle-train: {reason}")

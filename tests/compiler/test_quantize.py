@@ -321,3 +321,9 @@ def test_nothing_stated_is_noted():
     notes = compile_model(one([[1.0, 2.0]])).report["notes"]
     assert any("taken to be within -1..1" in note for note in notes)
     assert any("neither lanes nor a board" in note for note in notes)
+
+
+def test_a_design_to_be_like_brings_its_own_lanes():
+    design = compile_model(one([[1.0, 2.0]]))
+    with pytest.raises(CompileError, match="lanes and board must not be given with like"):
+        compile_model(one([[1.0, 2.0]]), like=design, lanes=3)

@@ -355,3 +355,19 @@ def test_a_chip_of_another_bundle_is_refused(folder, tmp_path):
     with pytest.raises(DeviceError, match="HASH at 0x8: must be 0x") as refused:
         open_device(f"sim:{tmp_path}")
     assert (refused.value.register, refused.value.address) == ("HASH", 8)
+
+
+def test_a_closed_device_says_so(folder):
+    device = open_device(f"sim:{folder}")
+    device.close()
+    device.close()
+    with pytest.raises(TransportError, match="the device is closed"):
+        device.run(np.zeros((2, device.bundle.inputs)))
+    with pytest.raises(TransportError, match="the device is closed"):
+        assert device.steps
+
+
+def test_an_empty_batch_has_an_empty_answer(folder):
+    with open_device(f"sim:{folder}") as device:
+        shape = (4, 0, device.bundle.inputs)
+        assert device.run(np.zeros(shape)).shape == (4, 0, device.bundle.outputs)
