@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from vle.compiler import compile_model
-from vle.compiler.calibration import calibrate
-from vle.compiler.formats import Widths
-from vle.compiler.quantize import quantize
+from vle.compiler.quantization.calibration import calibrate
+from vle.compiler.quantization.formats import Widths
+from vle.compiler.quantization.quantize import quantize
 from vle.compiler.run import Session, run_raw
 from vle.sim import Layer, Network
 from vle.sim.tasks import mnist1d

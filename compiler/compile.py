@@ -9,17 +9,17 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from vle.compiler.boards import Board, board_named
-from vle.compiler.calibration import Calibration, calibrate
+from vle.compiler.circuit.folding import ChipSpec
 from vle.compiler.design import Design
-from vle.compiler.folding import ChipSpec
-from vle.compiler.formats import Widths
-from vle.compiler.overshoot import overshoot_notes
-from vle.compiler.plan import DEFAULT_LANES, plan
-from vle.compiler.proof import prove
-from vle.compiler.quantize import Quantized, quantize
-from vle.compiler.report import Facts, build_report
-from vle.compiler.stability import error_notes
+from vle.compiler.planning.boards import Board, board_named
+from vle.compiler.planning.plan import DEFAULT_LANES, plan
+from vle.compiler.quantization.calibration import Calibration, calibrate
+from vle.compiler.quantization.formats import Widths
+from vle.compiler.quantization.overshoot import overshoot_notes
+from vle.compiler.quantization.proof import prove
+from vle.compiler.quantization.quantize import Quantized, quantize
+from vle.compiler.quantization.stability import error_notes
+from vle.compiler.report.content import Facts, build_report
 from vle.errors import CompileError
 from vle.sim import Activation, Network
 
@@ -49,9 +49,11 @@ def compile_model(
         Lowest and highest input, numbers or one per channel. Without calibration data the ranges of
         all signals follow from it; without either, inputs are taken to be within -1..1.
     lanes
-        Synapses worked on per clock, over all engines. Default `vle.compiler.plan.DEFAULT_LANES`.
+        Synapses worked on per clock, over all engines; by default
+        `vle.compiler.planning.plan.DEFAULT_LANES`.
     board
-        Name of a board in `vle.compiler.boards`: as many lanes as it holds, or `lanes` of them.
+        Name of a board in `vle.compiler.planning.boards`: as many lanes as it holds, or `lanes`
+        of them.
     weight_bits, rate_bits, potential_bits
         Bits of a weight (2..16), of inputs and rates (3..18), of potentials (8..32).
 

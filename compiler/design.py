@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vle.compiler import timing
+from vle.compiler.circuit import timing
+from vle.compiler.circuit.folding import ChipSpec, Folding
 from vle.compiler.fixed import Fixed, Raw
-from vle.compiler.folding import ChipSpec, Folding
 from vle.compiler.layer import Saturation
 from vle.compiler.network import NetworkSpec
 from vle.compiler.run import RawRun, Session, run_raw
@@ -159,15 +159,15 @@ class Design:
         return RawRun(shaped(got.output), tuple(map(shaped, got.u)), tuple(map(shaped, got.r)))
 
     def save(self, folder: str | os.PathLike[str], *, verilog: bool = False) -> None:
-        """Write a bundle; see `vle.compiler.bundle.save`."""
-        from vle.compiler import bundle  # noqa: PLC0415 - it imports this module
+        """Write a bundle; see `vle.compiler.bundle.files.save`."""
+        from vle.compiler.bundle import files as bundle  # noqa: PLC0415 - it imports this module
 
         bundle.save(self, folder, verilog=verilog)
 
     @staticmethod
     def load(folder: str | os.PathLike[str]) -> Design:
-        """Read a bundle; see `vle.compiler.bundle.load`."""
-        from vle.compiler import bundle  # noqa: PLC0415
+        """Read a bundle; see `vle.compiler.bundle.files.load`."""
+        from vle.compiler.bundle import files as bundle  # noqa: PLC0415
 
         return bundle.load(folder)
 

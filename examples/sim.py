@@ -25,7 +25,8 @@ from rich.table import Table
 import vle.compiler
 import vle.hw
 import vle.sim
-from vle.compiler import Design, timing
+from vle.compiler import Design
+from vle.compiler.circuit import timing
 from vle.errors import VleError
 from vle.host import Device, open_device
 from vle.sim.tasks.mnist1d import read_samples

@@ -27,7 +27,7 @@ def integers(what: str, words: ArrayLike, limits: tuple[int, int]) -> NDArray[np
 
 @dataclass(frozen=True)
 class Window:
-    """Words of one layer in a memory, see `vle.compiler.windows`.
+    """Words of one layer in a memory, see `vle.compiler.circuit.windows`.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ class RegisterMap:
 
     @classmethod
     def of_json(cls, plain: dict[str, Any]) -> Self:
-        """Read the map as `vle.compiler.registers.RegisterMap.json` gives it."""
+        """Read the map as `vle.compiler.circuit.registers.RegisterMap.json` gives it."""
         names = Window.__dataclass_fields__
         return cls(
             plain["hash"],

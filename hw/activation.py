@@ -8,9 +8,9 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from vle.compiler import activation
-from vle.compiler.geometry import Engine
-from vle.compiler.latency import activation_stages
-from vle.compiler.registers import tables
+from vle.compiler.circuit.geometry import Engine
+from vle.compiler.circuit.latency import activation_stages
+from vle.compiler.circuit.registers import tables
 from vle.hw.bus import AccessSignature
 from vle.hw.numeric import Delay, below_point, choose, constant, multiply, saturate
 

@@ -6,7 +6,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from vle.compiler.registers import COUNTERS, IDENTITY, VERSION, RegisterMap
+from vle.compiler.circuit.registers import COUNTERS, IDENTITY, VERSION, RegisterMap
 from vle.hw.bus import BusSignature
 
 

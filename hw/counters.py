@@ -6,8 +6,8 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from vle.compiler.folding import ChipSpec
-from vle.compiler.registers import COUNTERS
+from vle.compiler.circuit.folding import ChipSpec
+from vle.compiler.circuit.registers import COUNTERS
 
 
 class Counters(wiring.Component):

@@ -6,7 +6,7 @@ from amaranth.hdl import Array, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from vle.compiler.registers import LAYER_FLAGS, Region, RegisterMap, lane_bits
+from vle.compiler.circuit.registers import LAYER_FLAGS, Region, RegisterMap, lane_bits
 from vle.hw.bus import BusSignature
 
 READ_CLOCKS = 4

@@ -6,9 +6,9 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
-from vle.compiler.geometry import Engine as Geometry
-from vle.compiler.latency import PRODUCT_STAGE, tree_stages
-from vle.compiler.registers import NEURON_KINDS, tables
+from vle.compiler.circuit.geometry import Engine as Geometry
+from vle.compiler.circuit.latency import PRODUCT_STAGE, tree_stages
+from vle.compiler.circuit.registers import NEURON_KINDS, tables
 from vle.hw.group_queue import GroupQueue
 from vle.hw.neurons import NeuronPipeline
 from vle.hw.numeric import Delay

@@ -7,8 +7,8 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from vle.compiler.edges import Edge
-from vle.compiler.registers import lane_bits
+from vle.compiler.circuit.edges import Edge
+from vle.compiler.circuit.registers import lane_bits
 from vle.hw.bus import AccessSignature
 
 

@@ -7,8 +7,8 @@ from amaranth.lib import wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
-from vle.compiler.geometry import Engine
-from vle.compiler.latency import STATE_LOOP
+from vle.compiler.circuit.geometry import Engine
+from vle.compiler.circuit.latency import STATE_LOOP
 from vle.hw.numeric import choose, constant
 
 

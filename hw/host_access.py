@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from amaranth.hdl import C, Cat, Module
 
-from vle.compiler.registers import LAYER_FLAGS, Region
+from vle.compiler.circuit.registers import LAYER_FLAGS, Region
 from vle.hw.decoder import BusDecoder
 from vle.hw.engine import Engine
 from vle.hw.frame_buffer import FrameBuffer

@@ -6,9 +6,9 @@ from amaranth.hdl import Cat, Module, Mux, ResetInserter, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from vle.compiler.edges import Edge
-from vle.compiler.folding import ChipSpec
-from vle.compiler.registers import COUNTERS, register_map
+from vle.compiler.circuit.edges import Edge
+from vle.compiler.circuit.folding import ChipSpec
+from vle.compiler.circuit.registers import COUNTERS, register_map
 from vle.hw.bus import BusSignature
 from vle.hw.counters import Counters
 from vle.hw.decoder import BusDecoder

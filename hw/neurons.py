@@ -10,9 +10,9 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from vle.compiler import activation
-from vle.compiler.geometry import Engine
-from vle.compiler.latency import CURRENT_STAGE, PROSP_STAGE
-from vle.compiler.registers import NEURON_KINDS, tables
+from vle.compiler.circuit.geometry import Engine
+from vle.compiler.circuit.latency import CURRENT_STAGE, PROSP_STAGE
+from vle.compiler.circuit.registers import NEURON_KINDS, tables
 from vle.hw.activation import PiecewiseLinear, Table
 from vle.hw.bus import AccessSignature
 from vle.hw.numeric import Delay, below_point, choose, multiply, saturate

@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Value
 from amaranth.lib import enum, wiring
 from amaranth.lib.wiring import In, Out
 
-from vle.compiler.geometry import Engine, Pass
+from vle.compiler.circuit.geometry import Engine, Pass
 
 
 class Source(enum.Enum, shape=2):

@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from vle.compiler.geometry import Engine, Pass
+from vle.compiler.circuit.geometry import Engine, Pass
 from vle.hw.numeric import choose, constant
 from vle.hw.operand import Source
 

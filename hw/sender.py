@@ -7,7 +7,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
-from vle.compiler.folding import ChipSpec
+from vle.compiler.circuit.folding import ChipSpec
 from vle.hw.receiver import word_layout
 
 

@@ -7,9 +7,9 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from vle.compiler.geometry import Engine
-from vle.compiler.latency import PRODUCT_STAGE, RADIX, tree_stages
-from vle.compiler.registers import lane_bits
+from vle.compiler.circuit.geometry import Engine
+from vle.compiler.circuit.latency import PRODUCT_STAGE, RADIX, tree_stages
+from vle.compiler.circuit.registers import lane_bits
 from vle.hw.bus import AccessSignature
 from vle.hw.numeric import Delay
 

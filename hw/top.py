@@ -6,8 +6,8 @@ from amaranth.hdl import Module, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from vle.compiler.folding import ChipSpec
-from vle.compiler.registers import register_map
+from vle.compiler.circuit.folding import ChipSpec
+from vle.compiler.circuit.registers import register_map
 from vle.hw import axi_lite, axi_stream
 from vle.hw.control import Control
 from vle.hw.network import NetworkCore
@@ -40,7 +40,7 @@ class Top(wiring.Component):
     m_axis : Out(axi_stream.Signature)
         Output frames, TUSER with every word of one that began a sequence.
     s_axil : In(axi_lite.Signature)
-        Registers and memories, at 4 times the word addresses of `vle.compiler.registers`.
+        Registers and memories, at 4 times the word addresses of `vle.compiler.circuit.registers`.
     trace : Out(TRACE).array(engines)
         Where asked for.
     """

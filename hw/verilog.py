@@ -7,7 +7,7 @@ import os
 from amaranth.back import verilog
 from amaranth.hdl import ValueCastable
 
-from vle.compiler.folding import ChipSpec
+from vle.compiler.circuit.folding import ChipSpec
 from vle.hw.top import Top
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from expected import Expected, differing_words, expected, parameters_of
 
-from vle.compiler import manifest
-from vle.compiler.folding import ChipSpec
+from vle.compiler.bundle import manifest
+from vle.compiler.circuit.folding import ChipSpec
+from vle.compiler.circuit.registers import register_map
 from vle.compiler.network import NetworkSpec
-from vle.compiler.registers import register_map
 from vle.host.bundle import Bundle
 from vle.host.device import Device
 from vle.host.verilated import Beats, VerilatedChip

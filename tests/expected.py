@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from vle.compiler.activation import Table
+from vle.compiler.bundle.manifest import WORDS
 from vle.compiler.layer import LayerSpec
-from vle.compiler.manifest import WORDS
 from vle.compiler.network import NetworkSpec, NetworkState
 from vle.host.device import Parameters
 

@@ -8,8 +8,8 @@ from itertools import pairwise
 import numpy as np
 
 from vle.compiler.activation import ActivationSpec, PiecewiseLinear, Table
+from vle.compiler.circuit.folding import ChipSpec, EngineSpec, Folding
 from vle.compiler.fixed import Fixed
-from vle.compiler.folding import ChipSpec, EngineSpec, Folding
 from vle.compiler.layer import LayerSpec
 from vle.compiler.network import NetworkSpec
 

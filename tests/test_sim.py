@@ -76,7 +76,7 @@ def test_cycles_other_than_planned_are_an_error(model, tmp_path, monkeypatch):
     data = saved(tmp_path / "x.npy", np.random.default_rng(1).normal(size=(9, 2)))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     (tmp_path / "sitecustomize.py").write_text(
-        "from vle.compiler import timing\n"
+        "from vle.compiler.circuit import timing\n"
         "planned = timing.Timing.output_times\n"
         "timing.Timing.output_times = lambda *a: [t + t // 99 for t in planned(*a)]\n"
     )

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vle.compiler.boards import BOARDS
 from vle.compiler.cli.terminal import Terminal
+from vle.compiler.planning.boards import BOARDS
 from vle.errors import CompileError, VleError
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from cocotb.triggers import ClockCycles
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 from expected import parameters_of
 
-from vle.compiler.folding import ChipSpec
+from vle.compiler.circuit.folding import ChipSpec
+from vle.compiler.circuit.registers import COUNTERS, IDENTITY, VERSION, register_map
 from vle.compiler.layer import LayerSpec
 from vle.compiler.network import NetworkSpec
-from vle.compiler.registers import COUNTERS, IDENTITY, VERSION, register_map
 from vle.host.registers import RegisterMap
 
 PATIENCE = 200  # polls

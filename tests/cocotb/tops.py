@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import random_chips
 
-from vle.compiler.folding import ChipSpec, EngineSpec, Folding
+from vle.compiler.circuit.folding import ChipSpec, EngineSpec, Folding
 
 
 def _chip(seed: int, sizes: list[int], *engines: tuple, **options) -> ChipSpec:

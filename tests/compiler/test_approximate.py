@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lengths import runs
 
-from vle.compiler.approximate import approximate, reach
 from vle.compiler.fixed import Fixed
+from vle.compiler.quantization.approximate import approximate, reach
 from vle.sim import Activation
 from vle.sim.activations import NAMES
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from nets import random_network, random_signal
 
-from vle.compiler import Design, bundle, compile_model
+from vle.compiler import Design, compile_model
+from vle.compiler.bundle import files as bundle
 from vle.errors import CompileError
 
 

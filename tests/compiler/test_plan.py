@@ -10,14 +10,15 @@ from lengths import runs
 from nets import random_network
 from random_specs import random_spec
 
-from vle.compiler import compile_model, timing
-from vle.compiler.boards import BOARDS
-from vle.compiler.candidates import MOST, candidates
-from vle.compiler.folding import ChipSpec, EngineSpec, Folding
-from vle.compiler.plan import plan
-from vle.compiler.proof import AccumulatorProof, prove
-from vle.compiler.ranges import Range
-from vle.compiler.resources import fit
+from vle.compiler import compile_model
+from vle.compiler.circuit import timing
+from vle.compiler.circuit.folding import ChipSpec, EngineSpec, Folding
+from vle.compiler.planning.boards import BOARDS
+from vle.compiler.planning.candidates import MOST, candidates
+from vle.compiler.planning.plan import plan
+from vle.compiler.planning.resources import fit
+from vle.compiler.quantization.proof import AccumulatorProof, prove
+from vle.compiler.quantization.ranges import Range
 from vle.errors import CompileError
 
 

@@ -8,11 +8,11 @@ from lengths import runs
 from nets import random_network, random_signal
 
 from vle.compiler import compile_model
-from vle.compiler.bounds import rate_errors, real_weight
-from vle.compiler.calibration import calibrate
-from vle.compiler.formats import Widths
-from vle.compiler.quantize import quantize
-from vle.compiler.ranges import Range, bound, observe
+from vle.compiler.quantization.bounds import rate_errors, real_weight
+from vle.compiler.quantization.calibration import calibrate
+from vle.compiler.quantization.formats import Widths
+from vle.compiler.quantization.quantize import quantize
+from vle.compiler.quantization.ranges import Range, bound, observe
 from vle.compiler.run import Session, run_raw
 from vle.errors import CompileError
 from vle.sim import Activation, Layer, Network, dynamics

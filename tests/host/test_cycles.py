@@ -12,8 +12,8 @@ import pytest
 import random_chips
 from chip_in_simulation import ChipInSimulation
 
-from vle.compiler import timing
-from vle.compiler.folding import ChipSpec, EngineSpec, Folding
+from vle.compiler.circuit import timing
+from vle.compiler.circuit.folding import ChipSpec, EngineSpec, Folding
 
 STEPS = 40
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "cycles.py"

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import random_chips
 
-from vle.compiler.folding import ChipSpec, EngineSpec, Folding
+from vle.compiler.circuit.folding import ChipSpec, EngineSpec, Folding
 from vle.host.build import verilator_root
 from vle.hw import verilog
 

@@ -10,8 +10,8 @@ from amaranth.sim import Simulator
 from expected import Expected, differing_words
 from handshake import Held
 
-from vle.compiler.folding import ChipSpec
-from vle.compiler.registers import LAYER_FLAGS, Window, lane_bits, register_map
+from vle.compiler.circuit.folding import ChipSpec
+from vle.compiler.circuit.registers import LAYER_FLAGS, Window, lane_bits, register_map
 from vle.hw.network import NetworkCore
 
 WATCHDOG = 60_000  # cycles

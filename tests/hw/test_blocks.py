@@ -9,11 +9,11 @@ from bounded import simulate
 
 from vle.compiler.activation import PiecewiseLinear as PiecewiseSpec
 from vle.compiler.activation import Table as TableSpec
-from vle.compiler.edges import Edge
+from vle.compiler.circuit.edges import Edge
+from vle.compiler.circuit.folding import ChipSpec, EngineSpec, Folding
+from vle.compiler.circuit.geometry import Engine
+from vle.compiler.circuit.latency import STATE_LOOP
 from vle.compiler.fixed import Fixed
-from vle.compiler.folding import ChipSpec, EngineSpec, Folding
-from vle.compiler.geometry import Engine
-from vle.compiler.latency import STATE_LOOP
 from vle.compiler.network import NetworkSpec
 from vle.hw.activation import PiecewiseLinear, Table
 from vle.hw.frame_buffer import FrameBuffer

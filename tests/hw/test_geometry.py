@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 import random_chips
 
-from vle.compiler import timing
 from vle.compiler.activation import PiecewiseLinear
-from vle.compiler.eventgraph import EventGraph, group_queue_depth
+from vle.compiler.circuit import timing
+from vle.compiler.circuit.eventgraph import EventGraph, group_queue_depth
+from vle.compiler.circuit.folding import ChipSpec, EngineSpec, Folding
+from vle.compiler.circuit.latency import tree_stages
+from vle.compiler.circuit.registers import lane_bits, register_map
 from vle.compiler.fixed import Fixed
-from vle.compiler.folding import ChipSpec, EngineSpec, Folding
-from vle.compiler.latency import tree_stages
 from vle.compiler.network import NetworkSpec
-from vle.compiler.registers import lane_bits, register_map
 
 
 def chip_of(sizes, engines, **options) -> ChipSpec:

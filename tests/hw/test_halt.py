@@ -9,7 +9,7 @@ from conftest import SOAK
 from core_bench import CoreBench
 from expected import expected
 
-from vle.compiler.folding import ChipSpec
+from vle.compiler.circuit.folding import ChipSpec
 
 STEPS = 6
 

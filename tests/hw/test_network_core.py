@@ -10,9 +10,9 @@ import random_chips
 from core_bench import CoreBench
 from expected import expected
 
-from vle.compiler import timing
+from vle.compiler.circuit import timing
+from vle.compiler.circuit.folding import ChipSpec, EngineSpec, Folding
 from vle.compiler.fixed import Fixed
-from vle.compiler.folding import ChipSpec, EngineSpec, Folding
 from vle.compiler.network import NetworkSpec
 
 

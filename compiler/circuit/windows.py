@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from vle.compiler.activation import Table
-from vle.compiler.edges import Edge
-from vle.compiler.folding import ChipSpec
-from vle.compiler.geometry import Engine, Pass
+from vle.compiler.circuit.edges import Edge
+from vle.compiler.circuit.folding import ChipSpec
+from vle.compiler.circuit.geometry import Engine, Pass
 
 NEURON_KINDS = ("scale", "bias", "alpha", "rho", "u")
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from vle.compiler.bounds import real_weight
 from vle.compiler.network import NetworkSpec
 from vle.compiler.notes import Note, joined
-from vle.compiler.ranges import Range, bound
+from vle.compiler.quantization.bounds import real_weight
+from vle.compiler.quantization.ranges import Range, bound
 from vle.sim import Network
 
 

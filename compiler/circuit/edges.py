@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from vle.compiler.circuit.geometry import Engine
 from vle.compiler.fixed import Fixed
-from vle.compiler.geometry import Engine
 from vle.compiler.layer import LayerSpec
 
 

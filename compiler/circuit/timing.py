@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from vle.compiler.eventgraph import EventGraph, GroupEvents, add_groups
-from vle.compiler.folding import ChipSpec
-from vle.compiler.geometry import Engine, Pass
-from vle.compiler.latency import QUEUE_LATENCY
+from vle.compiler.circuit.eventgraph import EventGraph, GroupEvents, add_groups
+from vle.compiler.circuit.folding import ChipSpec
+from vle.compiler.circuit.geometry import Engine, Pass
+from vle.compiler.circuit.latency import QUEUE_LATENCY
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from vle.compiler.approximate import Approximation
 from vle.compiler.layer import LayerSpec
 from vle.compiler.network import NetworkSpec
-from vle.compiler.ranges import LayerRanges
+from vle.compiler.quantization.approximate import Approximation
+from vle.compiler.quantization.ranges import LayerRanges
 from vle.sim import Layer, Network
 
 Float = NDArray[np.float64]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fractions import Fraction
 
-from vle.compiler import timing
-from vle.compiler.boards import Board
-from vle.compiler.candidates import candidates
-from vle.compiler.folding import ChipSpec, EngineSpec, Folding
+from vle.compiler.circuit import timing
+from vle.compiler.circuit.folding import ChipSpec, EngineSpec, Folding
 from vle.compiler.network import NetworkSpec
-from vle.compiler.refusal import refusal
-from vle.compiler.resources import fit, resources
+from vle.compiler.planning.boards import Board
+from vle.compiler.planning.candidates import candidates
+from vle.compiler.planning.refusal import refusal
+from vle.compiler.planning.resources import fit, resources
 from vle.errors import CompileError
 
 DEFAULT_LANES = 32

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vle.compiler.approximate import reach
+from vle.compiler.quantization.approximate import reach
 from vle.sim import Layer, Network, dynamics
 
 Float = NDArray[np.float64]

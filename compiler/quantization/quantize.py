@@ -7,17 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vle.compiler import rounding
-from vle.compiler.approximate import Approximation, approximate, is_tabulated
-from vle.compiler.bounds import span_of
 from vle.compiler.fixed import Fixed, Raw
-from vle.compiler.formats import Widths, input_format, potential_format, rate_format
 from vle.compiler.layer import LayerSpec
-from vle.compiler.moments import Moments
 from vle.compiler.network import NetworkSpec
 from vle.compiler.notes import Note, joined
-from vle.compiler.ranges import LayerRanges
-from vle.compiler.weights import Columns, round_weights
+from vle.compiler.quantization import rounding
+from vle.compiler.quantization.approximate import Approximation, approximate, is_tabulated
+from vle.compiler.quantization.bounds import span_of
+from vle.compiler.quantization.formats import Widths, input_format, potential_format, rate_format
+from vle.compiler.quantization.moments import Moments
+from vle.compiler.quantization.ranges import LayerRanges
+from vle.compiler.quantization.weights import Columns, round_weights
 from vle.errors import CompileError
 from vle.sim import Layer, Network
 

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from vle.compiler.bundle.header import c_header
+from vle.compiler.bundle.manifest import FORMAT, Arrays, arrays, describe, rebuild
 from vle.compiler.design import Design
-from vle.compiler.header import c_header
-from vle.compiler.manifest import FORMAT, Arrays, arrays, describe, rebuild
 from vle.errors import CompileError
 
 MANIFEST = "design.json"
@@ -49,7 +49,7 @@ def save(design: Design, folder: str | os.PathLike[str], *, verilog: bool = Fals
 
 def contents(design: Design, *, verilog: bool = False) -> dict[str, bytes]:
     """Return all files of a bundle; the same design always gives the same bytes."""
-    from vle.compiler.page import html_page  # noqa: PLC0415 - imports jinja2
+    from vle.compiler.report.page import html_page  # noqa: PLC0415 - imports jinja2
 
     manifest = describe(design.chip, design.reference)
     files = {

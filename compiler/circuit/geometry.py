@@ -8,8 +8,8 @@ from functools import cached_property
 
 import numpy as np
 
-from vle.compiler import latency
-from vle.compiler.eventgraph import group_queue_depth
+from vle.compiler.circuit import latency
+from vle.compiler.circuit.eventgraph import group_queue_depth
 from vle.compiler.fixed import Raw, width_of
 from vle.compiler.layer import LayerSpec
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vle.compiler.activation import Table
-from vle.compiler.boards import Board
-from vle.compiler.folding import ChipSpec
-from vle.compiler.geometry import Engine
-from vle.compiler.registers import tables
+from vle.compiler.circuit.folding import ChipSpec
+from vle.compiler.circuit.geometry import Engine
+from vle.compiler.circuit.registers import tables
+from vle.compiler.planning.boards import Board
 
 LOGIC_MEMORY_BITS = 1024  # a memory up to this size is made of logic, not of a block
 LUTS_TOP, LUTS_ENGINE, LUTS_LANE = 1200, 700, 40  # rough, for the warning that logic may not do

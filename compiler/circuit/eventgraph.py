@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from vle.compiler import latency
+from vle.compiler.circuit import latency
 
 
 @dataclass

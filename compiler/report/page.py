@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from vle.compiler import pictures
+from vle.compiler.report import pictures
 
 Report = dict[str, Any]
 

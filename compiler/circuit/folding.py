@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from vle.compiler.activation import Table
-from vle.compiler.edges import Edge, lay_out_edges
-from vle.compiler.geometry import Engine, lay_out_engines
+from vle.compiler.circuit.edges import Edge, lay_out_edges
+from vle.compiler.circuit.geometry import Engine, lay_out_engines
 from vle.compiler.network import NetworkSpec
 
 

@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vle.compiler import timing
-from vle.compiler.boards import Board
-from vle.compiler.bounds import rate_errors
-from vle.compiler.calibration import Calibration
+from vle.compiler.circuit import timing
 from vle.compiler.design import Design
 from vle.compiler.fixed import Fixed
-from vle.compiler.formats import Widths
-from vle.compiler.proof import AccumulatorProof
-from vle.compiler.quantize import Quantized
-from vle.compiler.ranges import Range, count_exponents, signals
-from vle.compiler.resources import Resources, fit, resources
+from vle.compiler.planning.boards import Board
+from vle.compiler.planning.resources import Resources, fit, resources
+from vle.compiler.quantization.bounds import rate_errors
+from vle.compiler.quantization.calibration import Calibration
+from vle.compiler.quantization.formats import Widths
+from vle.compiler.quantization.proof import AccumulatorProof
+from vle.compiler.quantization.quantize import Quantized
+from vle.compiler.quantization.ranges import Range, count_exponents, signals
 
 Float = NDArray[np.float64]
 VERSION = 1

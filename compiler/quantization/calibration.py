@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vle.compiler.extremes import refuse_parameters, refuse_signals
-from vle.compiler.moments import Moments, input_moments
-from vle.compiler.ranges import LayerRanges, Range, bound, observe
+from vle.compiler.quantization.extremes import refuse_parameters, refuse_signals
+from vle.compiler.quantization.moments import Moments, input_moments
+from vle.compiler.quantization.ranges import LayerRanges, Range, bound, observe
 from vle.errors import CompileError
 from vle.sim import Network
 
@@ -40,7 +40,7 @@ class Calibration:
     inputs
         The stated range of the inputs, where there is one.
     exponents
-        As of `vle.compiler.ranges.Observation`.
+        As of `vle.compiler.quantization.ranges.Observation`.
     notes
         What was assumed or left out.
     """

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from vle.compiler.ranges import LayerRanges
+from vle.compiler.quantization.ranges import LayerRanges
 from vle.errors import CompileError
 from vle.sim import Layer, Network
 

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vle.compiler.activation import ActivationSpec, PiecewiseLinear, Table
+from vle.compiler.circuit.folding import ChipSpec, EngineSpec, Folding
+from vle.compiler.circuit.registers import register_map
 from vle.compiler.fixed import Fixed
-from vle.compiler.folding import ChipSpec, EngineSpec, Folding
 from vle.compiler.layer import LayerSpec
 from vle.compiler.network import NetworkSpec
-from vle.compiler.registers import register_map
 from vle.sim import Activation, Layer, Network
 
 Arrays = dict[str, NDArray[Any]]

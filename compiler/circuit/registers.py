@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
-from vle.compiler.folding import ChipSpec
-from vle.compiler.windows import (
+from vle.compiler.circuit.folding import ChipSpec
+from vle.compiler.circuit.windows import (
     NEURON_KINDS,
     Region,
     Window,

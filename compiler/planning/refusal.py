@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from vle.compiler.boards import BOARDS, Board
-from vle.compiler.folding import ChipSpec
+from vle.compiler.circuit.folding import ChipSpec
 from vle.compiler.network import NetworkSpec
-from vle.compiler.resources import Fit, blocks_of, fit
+from vle.compiler.planning.boards import BOARDS, Board
+from vle.compiler.planning.resources import Fit, blocks_of, fit
 
 
 def refusal(chip: ChipSpec, board: Board) -> str:

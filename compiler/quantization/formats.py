@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vle.compiler.approximate import reach
 from vle.compiler.fixed import Fixed
-from vle.compiler.ranges import LayerRanges, Range
+from vle.compiler.quantization.approximate import reach
+from vle.compiler.quantization.ranges import LayerRanges, Range
 from vle.errors import CompileError
 from vle.sim import Layer
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from vle.compiler.activation import ActivationSpec, PiecewiseLinear
+from vle.compiler.circuit.folding import ChipSpec
 from vle.compiler.fixed import Raw, width_of
-from vle.compiler.folding import ChipSpec
 from vle.compiler.layer import LayerSpec
-from vle.compiler.ranges import Range
+from vle.compiler.quantization.ranges import Range
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vle.compiler import rounding
 from vle.compiler.fixed import Fixed
-from vle.compiler.moments import Moments
 from vle.compiler.notes import Note
+from vle.compiler.quantization import rounding
+from vle.compiler.quantization.moments import Moments
 from vle.errors import CompileError
 from vle.sim import Layer
 

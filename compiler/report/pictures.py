@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from vle.compiler.svg import Scale, element, path, picture, power_of_two, text, titled
+from vle.compiler.report.svg import Scale, element, path, picture, power_of_two, text, titled
 
 Report = dict[str, Any]
 

@@ -9,8 +9,8 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from vle.compiler.folding import EngineSpec, Folding
-from vle.compiler.latency import STATE_LOOP
+from vle.compiler.circuit.folding import EngineSpec, Folding
+from vle.compiler.circuit.latency import STATE_LOOP
 from vle.compiler.layer import LayerSpec
 from vle.compiler.network import NetworkSpec
 

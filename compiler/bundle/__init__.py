@@ -1,0 +1,1 @@
+"""A design as a folder of files."""

@@ -1,0 +1,1 @@
+"""What follows from a folding: geometry, edges, addresses, and the clocks of a step."""

@@ -1,0 +1,1 @@
+"""Which engines a board can carry, and which of them to take."""
