@@ -35,13 +35,14 @@ def compile_model(
     rate_bits: int = 16,
     potential_bits: int = 24,
     like: str | os.PathLike[str] | Design | None = None,
+    dt: float | None = None,
 ) -> Design:
     """Compile a network: choose formats, round parameters, plan the engines, prove the sums.
 
     Parameters
     ----------
     model
-        An ONNX file, or a network.
+        An ONNX file, a NIR graph, or a network.
     calibration
         Typical inputs, ``(T, inputs)`` or ``(T, batch, inputs)`` in real units. They decide ranges
         and roundings.
@@ -60,13 +61,15 @@ def compile_model(
     like
         A design, or its bundle, whose formats, scales and engines to take over: a network that was
         read back from a chip becomes the same integers again. Widths, lanes and board are its own.
+    dt
+        Length of a step of a NIR graph; see `vle.compiler.frontend.import_model`.
 
     Raises
     ------
     CompileError
         If the model cannot be read, quantised or fitted.
     """
-    network, notes, file = _read(model)
+    network, notes, file = _read(model, dt)
     widths = _widths(weight=weight_bits, rate=rate_bits, potential=potential_bits)
     target = board_named(board) if isinstance(board, str) else board
     pattern = Design.load(like) if isinstance(like, str | os.PathLike) else like
@@ -152,11 +155,15 @@ class _Build:
         return design
 
 
-def _read(model: str | os.PathLike[str] | Network) -> tuple[Network, tuple[str, ...], str | None]:
+def _read(
+    model: str | os.PathLike[str] | Network, dt: float | None
+) -> tuple[Network, tuple[str, ...], str | None]:
     """Return the network, the notes of its front end, and the file it came from."""
     if isinstance(model, Network):
+        if dt is not None:
+            raise CompileError("dt must be left out: the network has its own")
         return model, (), None
     from vle.compiler.frontend import import_model  # noqa: PLC0415 - only files need onnx
 
-    imported = import_model(model)
+    imported = import_model(model, dt=dt)
     return imported.network, imported.notes, str(Path(model))

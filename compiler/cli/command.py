@@ -31,6 +31,7 @@ PATH = click.Path(path_type=Path)
 @click.option("--board", help=f"Fill a board: {', '.join(BOARDS)}.")
 @click.option("--lanes", type=int, help="Synapses worked on per clock.")
 @click.option("--weight-bits", type=int, default=16, show_default=True, help="Bits of a weight.")
+@click.option("--dt", type=float, help="Step of a NIR graph, in the unit of its time constants.")
 @click.option("--like", type=PATH, help="Bundle whose formats, scales and engines to take over.")
 @click.option("--verilog/--no-verilog", default=True, show_default=True, help="Write top.v too.")
 @click.option("--learning", is_flag=True, help="A chip that learns (not there yet).")
@@ -39,7 +40,7 @@ PATH = click.Path(path_type=Path)
 @click.option("--json", "as_json", is_flag=True, help="Write the report as JSON.")
 @click.option("-v", "--verbose", is_flag=True, help="Show the traceback of an error.")
 def command(*, quiet: bool, as_json: bool, verbose: bool, **options: Any) -> int:
-    """Compile MODEL, an ONNX file, to integers, a plan of the circuit, and Verilog.
+    """Compile MODEL, an ONNX file or a NIR graph, to integers, a plan of the circuit, and Verilog.
 
     Writes a bundle: a folder with design.json, params.npz, top.v and a report. Bad input ends with
     one line that names the file, the node and the rule, exit code 2, and nothing written.
@@ -82,6 +83,7 @@ def _compile(
     verilog: bool,
     learning: bool,
     bitstream: bool,
+    dt: float | None,
     **options: Any,
 ) -> dict[str, Any]:
     """Compile and write the bundle; return the report."""
@@ -89,7 +91,7 @@ def _compile(
         if wanted:
             raise CompileError(f"{name} is not there yet: this version makes chips that infer")
     target = output or Path("build") / model.stem
-    design = _design(terminal, model, calibration, options)
+    design = _design(terminal, model, calibration, options, dt)
     with terminal.working("writing the bundle" + (" and its Verilog" if verilog else "")):
         design.save(target, verilog=verilog)
     terminal.show(model, target, design.report)
@@ -97,7 +99,11 @@ def _compile(
 
 
 def _design(
-    terminal: Terminal, model: Path, calibration: Path | None, options: dict[str, Any]
+    terminal: Terminal,
+    model: Path,
+    calibration: Path | None,
+    options: dict[str, Any],
+    dt: float | None,
 ) -> Design:
     """Read the model and the data, and compile."""
     # Imported here, so that --help and a mistyped option answer at once.
@@ -106,7 +112,7 @@ def _design(
     from vle.compiler.frontend import import_model  # noqa: PLC0415
 
     with terminal.working(f"reading {model}"):
-        imported = import_model(model)
+        imported = import_model(model, dt=dt)
         data = None if calibration is None else read_calibration(calibration, imported.network)
     with terminal.working("choosing formats and folding"):
         try:

@@ -2,7 +2,8 @@
 
 The passes, each in a file of its own: `source` (file to ONNX model), `chain` (graph to one chain of
 operations), `reading` (operations to steps, by the operators registered in `linear`,
-`activations`, `shapes`, `recurrent`, `outputs`), `layers` (steps to layers).
+`activations`, `shapes`, `recurrent`, `outputs`), `layers` (steps to layers). NIR graphs have
+passes of their own, in `nir`.
 """
 
 from __future__ import annotations
@@ -45,18 +46,31 @@ def read_model(path: str | os.PathLike[str]) -> Network:
     return import_model(path).network
 
 
-def import_model(path: str | os.PathLike[str]) -> Imported:
-    """Read a model: a network that vle wrote, or a chain of dense and Elman layers as ONNX.
+def import_model(path: str | os.PathLike[str], *, dt: float | None = None) -> Imported:
+    """Read a model: a network that vle wrote, a chain of dense and Elman layers as ONNX, or NIR.
+
+    Parameters
+    ----------
+    path
+        The file.
+    dt
+        Length of a step of a NIR graph, in the unit of its time constants; None: as its metadata
+        say. ONNX models bring their own.
 
     Raises
     ------
     CompileError
         Naming file, node and rule, if the file is not a model or the model cannot be mapped.
     """
+    from vle.compiler.frontend.nir import is_nir, read_graph  # noqa: PLC0415
     from vle.compiler.frontend.source import read_source  # noqa: PLC0415 - imports onnx
     from vle.sim.onnx_format import FormatError, from_model, is_ours  # noqa: PLC0415
 
     try:
+        if is_nir(Path(path)):
+            return Imported(*read_graph(Path(path), dt))
+        if dt is not None:
+            raise CompileError("dt must be left out: the steps of ONNX models are their own")
         model = read_source(Path(path))
         if is_ours(model):
             return Imported(from_model(model))
