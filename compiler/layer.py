@@ -27,6 +27,25 @@ class Saturation(NamedTuple):
         return Saturation(*(a + b for a, b in zip(self, other, strict=True)))
 
 
+class Constants(NamedTuple):
+    """Words per neuron that its step is made of, shape `(outputs,)`."""
+
+    bias: Raw
+    alpha: Raw
+    rho: Raw
+
+
+class Neurons(NamedTuple):
+    """What one step of a layer's neurons gives; arrays of shape `(batch, outputs)`."""
+
+    u: Raw
+    r: Raw
+    d: Raw
+    ahead: Raw  # rnd(rho * d)
+    prosp: Raw
+    saturation: Saturation
+
+
 @dataclass(frozen=True, eq=False)
 class LayerSpec:
     """Parameters of one layer in fixed point; `step` is what the circuit must equal.
@@ -193,11 +212,17 @@ class LayerSpec:
         u, r, saturation
             Potentials and rates after the step, and what was clamped.
         """
-        drive = round_shift(self.accumulate(x) * self.scale, self.scale_shift) + self.bias
+        got = self.neurons(self.accumulate(x), u, Constants(self.bias, self.alpha, self.rho))
+        return got.u, got.r, got.saturation
+
+    def neurons(self, acc: Raw, u: Raw, words: Constants) -> Neurons:
+        """Step the neurons from the sums of their inputs, `acc` of shape `(batch, outputs)`."""
+        drive = round_shift(acc * self.scale, self.scale_shift) + words.bias
         current, current_count = saturate(drive, self.u_format.width)
         d = current - u
-        ahead = u + round_shift(self.rho * d, self.rho_shift)
-        prosp, prosp_count = saturate(ahead, self.u_format.width)
-        u = u + round_shift(self.alpha * d, self.alpha_shift)
+        ahead = round_shift(words.rho * d, self.rho_shift)
+        prosp, prosp_count = saturate(u + ahead, self.u_format.width)
+        u = u + round_shift(words.alpha * d, self.alpha_shift)
         r, rate_count = self.activation.run(prosp)
-        return u, r, Saturation(current_count, prosp_count, rate_count)
+        counts = Saturation(current_count, prosp_count, rate_count)
+        return Neurons(u, r, d, ahead, prosp, counts)

@@ -24,6 +24,9 @@ class Widths:
         Bits of a weight, of rates and inputs, of potentials, of scales, of `alpha` and `rho`.
     rate_headroom, potential_headroom
         Formats cover this multiple of what calibration data show; 1 where ranges are proven.
+    weight_range
+        Magnitude that weights can reach by learning: a power of two then takes the place of the
+        scales. None: weights do not learn.
     """
 
     weight: int = 16
@@ -33,6 +36,7 @@ class Widths:
     constant: int = 18
     rate_headroom: float = 1.25
     potential_headroom: float = 2.0
+    weight_range: float | None = None
 
     def __post_init__(self) -> None:
         limits = (
@@ -40,7 +44,7 @@ class Widths:
             ("rate", 3, 18),
             ("potential", 8, 32),
             ("scale", 1, 18),
-            ("constant", 8, 18),
+            ("constant", 8, 26),
         )
         for name, low, high in limits:
             value = getattr(self, name)

@@ -195,6 +195,9 @@ class _Job:
         if self.like is not None:
             limit = (1 << (self.widths.weight - 1)) - 1
             return rounding.Grid(self.like.scale, self.like.scale_shift, limit)
+        if self.widths.weight_range is not None:
+            largest = self.widths.weight_range * float(columns.unit.max())
+            return rounding.Grid.of_one(largest, len(columns.target), self.widths.weight)
         return rounding.Grid.of(columns.target, self.widths.weight, self.widths.scale)
 
     def formats(self) -> tuple[Fixed, Fixed, list[Note]]:

@@ -37,6 +37,13 @@ class Grid(NamedTuple):
         needed = np.ceil(np.ldexp(np.abs(target).max(axis=1), shift) / limit)
         return cls(np.clip(needed, 1, largest_scale).astype(np.int64), shift, limit)
 
+    @classmethod
+    def of_one(cls, largest: float, rows: int, weight_width: int) -> Grid:
+        """Finest power of two, the same for all rows, in which a target of `largest` fits."""
+        limit = (1 << (weight_width - 1)) - 1
+        shift = min(int(np.floor(np.log2(limit / largest))), 62)
+        return cls(np.ones(rows, dtype=np.int64), shift, limit)
+
     @property
     def step(self) -> Float:
         """Distance between neighbouring values, `(rows,)`."""

@@ -32,11 +32,14 @@ class Columns:
         Fractional bits of what each column hears, `(columns,)`.
     target
         As above, `(outputs, columns)`.
+    unit
+        `2**(f_u - f_x)`, `(columns,)`.
     """
 
     matrix: Float
     f_bits: NDArray[np.int64]
     target: Float
+    unit: Float
 
     @classmethod
     def of(cls, layer: Layer, x_format: Fixed, u_format: Fixed, rate_format: Fixed) -> Columns:
@@ -45,7 +48,8 @@ class Columns:
         if layer.recurrent is not None:
             matrix = np.concatenate([matrix, layer.recurrent], axis=1)
             f_bits = np.append(f_bits, np.full(layer.outputs, rate_format.f_bits))
-        return cls(matrix, f_bits, np.ldexp(matrix, u_format.f_bits - f_bits))
+        unit = np.ldexp(1.0, u_format.f_bits - f_bits)
+        return cls(matrix, f_bits, matrix * unit, unit)
 
 
 def round_weights(

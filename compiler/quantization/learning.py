@@ -1,0 +1,145 @@
+"""From a float network that learns to the integers of its learning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vle.compiler.activation import PiecewiseLinear
+from vle.compiler.fixed import Raw
+from vle.compiler.layer import LayerSpec
+from vle.compiler.learning import time_constants as logs
+from vle.compiler.learning.derivative import (
+    PRIME_WIDTH,
+    DerivativeSpec,
+    OfRate,
+    OfTable,
+    Pieces,
+)
+from vle.compiler.learning.rate import Rate
+from vle.compiler.learning.spec import LearningSpec
+from vle.sim import Activation, Layer, Network
+from vle.sim.gradients.local import group
+
+Float = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class LearningOptions:
+    """How a chip is to learn.
+
+    Parameters
+    ----------
+    rate, tau_rate
+        Learning rates at power-up: of weights and biases; of the logarithms of time constants.
+    time_constants
+        Whether time constants learn; without it the circuit has nothing for them.
+    tau_max
+        Largest time constant that learning may reach, in seconds; None: 16 times the largest.
+    weight_range
+        Magnitude that weights can reach; None: 4 times the largest, and 1 at least.
+    seed
+        Of the rounding.
+    error_bits, v_bits
+        Bits of errors and of low-passed errors.
+    """
+
+    rate: float = 0.01
+    tau_rate: float = 0.0
+    time_constants: bool = False
+    tau_max: float | None = None
+    weight_range: float | None = None
+    seed: int = 1
+    error_bits: int = 16
+    v_bits: int = 24
+
+
+UPDATE_SHIFT = 25
+EXPONENT = -13  # errors around 1 have room to grow
+
+
+def learning_spec(
+    network: Network, index: int, layer: LayerSpec, options: LearningOptions
+) -> LearningSpec:
+    """Learning of one layer; its time constants, where they learn, are those of `master_logs`."""
+    source, dt = network.layers[index], network.dt
+    derivative, prime_shift = derivative_of(source.activation, layer)
+    masters = master_logs(source, dt)
+    if options.time_constants:
+        words = logs.derive(masters)
+        kappa, beta = words.kappa, words.beta
+        kappa_shift, beta_shift = logs.RATIO_SHIFT, logs.UNIT_SHIFT
+    else:
+        kappa, kappa_shift = constant(source.tau_m / source.tau_r, layer.constant_width)
+        beta, beta_shift = constant(dt / source.tau_r, layer.constant_width)
+    filtered = network.plasticity == "filtered"
+    groups = np.zeros(layer.outputs, np.int64)
+    if filtered:
+        for k, rows in enumerate(group(source.parameters).rows):
+            groups[list(rows)] = k
+    largest = float((source.tau_r / source.tau_m).max())
+    high = options.tau_max or 16 * float(max(source.tau_m.max(), source.tau_r.max()))
+    return LearningSpec(
+        plasticity=network.plasticity,
+        loop=source.recurrent is not None and network.error_recurrence,
+        time_constants=options.time_constants,
+        derivative=derivative,
+        prime_shift=prime_shift,
+        kappa=kappa,
+        beta=beta,
+        kappa_shift=kappa_shift,
+        beta_shift=beta_shift,
+        error_width=options.error_bits,
+        v_width=options.v_bits,
+        update_shift=UPDATE_SHIFT,
+        group=groups,
+        bar_drop=max(0, int(np.ceil(np.log2(largest)))) if filtered else 0,
+        log_high=min(round(np.log2(high / dt) * (1 << logs.LOG_BITS)), (1 << logs.LOG_WIDTH) - 1),
+        log_m=masters.log_m,
+        log_r=masters.log_r,
+        exponent=EXPONENT,
+        seed=(options.seed * 0x9E3779B1 + index * 0x85EBCA77) % ((1 << 32) - 1) + 1,
+        rate=Rate.of(options.rate * network.beta),
+        tau_rate=Rate.of(options.tau_rate * network.beta / np.log(2)),
+    )
+
+
+def master_logs(layer: Layer, dt: float) -> logs.Logs:
+    """Raw logarithms of a layer's time constants in units of `dt`."""
+
+    def raw(tau: Float) -> Raw:
+        exact = np.floor(np.ldexp(np.log2(tau / dt), logs.LOG_BITS) + 0.5)
+        return np.clip(exact, 0, (1 << logs.LOG_WIDTH) - 1).astype(np.int64)
+
+    return logs.Logs(raw(layer.tau_m), raw(layer.tau_r))
+
+
+def constant(value: Float, width: int) -> tuple[Raw, int]:
+    """Words of a constant at the finest binary point at which `width` bits hold the largest."""
+    shift = width - 1 - int(np.ceil(np.log2(value.max())))
+    if np.floor(np.ldexp(value.max(), shift) + 0.5) >= 1 << width:
+        shift -= 1
+    shift = min(shift, 40)
+    return np.floor(np.ldexp(value, shift) + 0.5).astype(np.int64), shift
+
+
+def derivative_of(phi: Activation, layer: LayerSpec) -> tuple[DerivativeSpec, int]:
+    """Circuit of the derivative, and the bits of its words below the point."""
+    f_r, f_u, circuit = layer.rate_format.f_bits, layer.u_format.f_bits, layer.activation
+    if phi.name in ("tanh", "sigmoid"):
+        point = min(PRIME_WIDTH - 2, 2 * f_r)
+        tanh = phi.name == "tanh"
+        one, linear = (1 << 2 * f_r, None) if tanh else (0, f_r)
+        return OfRate(one, linear, 2 * f_r - point), point
+    if isinstance(circuit, PiecewiseLinear):
+        unit = f_u - f_r - circuit.shift  # of a slope, in real units
+        slopes = (circuit.negative_slope, circuit.positive_slope)
+        largest = max(*(abs(np.ldexp(float(s), unit)) for s in slopes), 2.0**-20)
+        point = PRIME_WIDTH - 2 - max(0, int(np.floor(np.log2(largest))))
+        words = [int(np.floor(np.ldexp(float(s), unit + point) + 0.5)) for s in slopes]
+        return Pieces(*words), point
+    point = PRIME_WIDTH - 2
+    tail = 0 if circuit.tail_shift is None else 1 << point
+    return OfTable(point + f_u - f_r - circuit.shift, tail), point
