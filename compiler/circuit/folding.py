@@ -8,6 +8,7 @@ from functools import cached_property
 from vle.compiler.activation import Table
 from vle.compiler.circuit.edges import Edge, lay_out_edges
 from vle.compiler.circuit.geometry import Engine, lay_out_engines
+from vle.compiler.learning.network import LearningNetwork
 from vle.compiler.network import NetworkSpec
 
 
@@ -73,15 +74,20 @@ class ChipSpec:
         Layers, formats and parameters.
     folding
         Engines.
+    learning
+        How the network learns; None: it does not, and the circuit has nothing for it.
     """
 
     network: NetworkSpec
     folding: Folding
+    learning: LearningNetwork | None = None
 
     def __post_init__(self) -> None:
         layers = len(self.network.layers)
         if self.folding.layer_count != layers:
             raise ValueError(f"folding must serve {layers} layers, not {self.folding.layer_count}")
+        if self.learning is not None and self.learning.network != self.network:
+            raise ValueError("learning must be of the same network")
         for layer in self.network.layers:
             if max(layer.u_format.width, layer.x_format.width, layer.rate_format.width) > 32:
                 raise ValueError(f"{layer.name}: words must fit 32 bits")
