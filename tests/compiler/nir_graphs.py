@@ -7,6 +7,8 @@ from itertools import pairwise
 import nir
 import numpy as np
 
+from vle.compiler.frontend.nir import hdf5
+
 
 def vector(rng, width, low=-1.0, high=1.0):
     return rng.uniform(low, high, width)
@@ -83,3 +85,10 @@ def euler(g, order, x, dt):
                     given[name] = heard
         out.append(given[order[-1]])
     return np.array(out)
+
+
+def read_here(monkeypatch):
+    """Read sound files without a process of their own, which would cost most of the time."""
+    monkeypatch.setattr(
+        "vle.compiler.frontend.nir.source.read_file", lambda path: hdf5._read(str(path))
+    )

@@ -4,7 +4,7 @@ import nir
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from nir_graphs import affine, cuba, entry, euler, exit_, graph, leaky, linear, vector
+from nir_graphs import affine, cuba, entry, euler, exit_, graph, leaky, linear, read_here, vector
 
 from vle.compiler import compile_model
 from vle.compiler.cli.command import command
@@ -12,6 +12,11 @@ from vle.compiler.frontend import import_model, read_model
 from vle.errors import CompileError
 
 DT = 0.01
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    read_here(monkeypatch)
 
 
 def written(g, tmp_path, name="graph.nir"):

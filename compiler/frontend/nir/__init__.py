@@ -10,6 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from vle.errors import CompileError
 
 if TYPE_CHECKING:
@@ -54,9 +56,10 @@ def read_graph(path: Path, dt: float | None = None) -> tuple[Network, tuple[str,
     from vle.compiler.frontend.nir.source import read_source, step_length  # noqa: PLC0415
 
     graph = read_source(path)
-    system = read_system(graph)
-    step, notes = step_length(graph, dt, timed=bool(system.integrators))
-    network, more = build_network(system, step)
+    with np.errstate(all="ignore"):  # what is not finite is refused, with its layer
+        system = read_system(graph)
+        step, notes = step_length(graph, dt, timed=bool(system.integrators))
+        network, more = build_network(system, step)
     return network, notes + system.notes + more
 
 

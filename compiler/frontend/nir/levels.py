@@ -12,6 +12,7 @@ from vle.errors import CompileError
 from vle.sim import Activation, Layer, Network
 
 IDENTITY = Activation("identity")
+ROUNDING = 1e-6  # of time constants that a file holds in single precision
 
 
 def build_network(system: System, dt: float) -> tuple[Network, tuple[str, ...]]:
@@ -27,7 +28,7 @@ def build_network(system: System, dt: float) -> tuple[Network, tuple[str, ...]]:
         If a time constant is shorter than a step; the message names the node.
     """
     for integrator in system.integrators.values():
-        if integrator.tau.min() < dt:
+        if integrator.tau.min() < dt * (1 - ROUNDING):
             rule = f"time constants must be at least the step of {dt:g}"
             raise CompileError(f"{rule}, not {integrator.tau.min():g}", node=integrator.node)
     builder = _Builder(system, dt)
@@ -92,14 +93,18 @@ class _Builder:
             drive = self._drive(level, name)
             bias[where] = drive.offset
             if self.level.get(name) == level:
-                tau[where] = self.system.integrators[name].tau
+                tau[where] = np.maximum(self.system.integrators[name].tau, self.dt)
             for source in drive.parts:
                 if source in rows and self.level[source] == level and name:
                     recurrent[where, rows[source]] = drive.dense(source)
                 else:
                     weight[where, below[source]] = drive.dense(source)
         own = recurrent if recurrent.any() else None
-        return Layer(weight, bias, tau, np.full(outputs, self.dt), IDENTITY, own)
+        try:
+            return Layer(weight, bias, tau, np.full(outputs, self.dt), IDENTITY, own)
+        except ValueError as error:
+            nodes = ", ".join(filter(None, rows)) or "the output"
+            raise CompileError(f"layer {level - 1}, of {nodes}: {error}") from error
 
     def _drive(self, level: int, name: str) -> Signal:
         """Return what the neurons of a source hear on a level."""
