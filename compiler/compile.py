@@ -15,6 +15,7 @@ from vle.compiler.planning.boards import Board, board_named
 from vle.compiler.planning.plan import DEFAULT_LANES, plan
 from vle.compiler.quantization.calibration import Calibration, calibrate
 from vle.compiler.quantization.formats import Widths
+from vle.compiler.quantization.learning import LearningOptions, learning_network
 from vle.compiler.quantization.overshoot import overshoot_notes
 from vle.compiler.quantization.proof import prove
 from vle.compiler.quantization.quantize import Quantized, quantize
@@ -36,6 +37,7 @@ def compile_model(
     potential_bits: int = 24,
     like: str | os.PathLike[str] | Design | None = None,
     dt: float | None = None,
+    learning: LearningOptions | bool = False,
 ) -> Design:
     """Compile a network: choose formats, round parameters, plan the engines, prove the sums.
 
@@ -61,6 +63,8 @@ def compile_model(
     like
         A design, or its bundle, whose formats, scales and engines to take over: a network that was
         read back from a chip becomes the same integers again. Widths, lanes and board are its own.
+    learning
+        Whether the chip learns, or how.
     dt
         Length of a step of a NIR graph; see `vle.compiler.frontend.import_model`.
 
@@ -72,6 +76,7 @@ def compile_model(
     network, notes, file = _read(model, dt)
     widths = _widths(weight=weight_bits, rate=rate_bits, potential=potential_bits)
     target = board_named(board) if isinstance(board, str) else board
+    options = (LearningOptions() if learning else None) if isinstance(learning, bool) else learning
     pattern = Design.load(like) if isinstance(like, str | os.PathLike) else like
     try:
         if pattern is not None:
@@ -79,13 +84,14 @@ def compile_model(
                 raise CompileError("lanes and board must not be given with like, whose are taken")
             return _compile_like(network, pattern, notes, (calibration, input_range))
         known = calibrate(network, calibration, input_range)
-        quantized = quantize(network, known.ranges, widths, known.moments)
-        folding = plan(quantized.network, lanes=lanes, board=target)
+        quantized = quantize(network, known.ranges, widths, known.moments, learning=options)
+        learns = learning_network(network, quantized.network, options)
+        folding = plan(quantized.network, lanes=lanes, board=target, learning=learns)
     except CompileError as error:
         raise CompileError(error.message, file=error.file or file, node=error.node) from error
     if lanes is None and target is None:
         notes += (f"neither lanes nor a board: planned for {DEFAULT_LANES} lanes",)
-    build = _Build(network, known, quantized, ChipSpec(quantized.network, folding))
+    build = _Build(network, known, quantized, ChipSpec(quantized.network, folding, learns))
     return build.design(widths, target, notes)
 
 

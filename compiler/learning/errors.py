@@ -54,8 +54,8 @@ def combine(parts: list[tuple[Raw, int]], exponent: int, width: int) -> tuple[Ra
     """
     total, over = np.zeros_like(parts[0][0]), np.zeros_like(parts[0][0]) != 0
     for raw, own in parts:
-        aligned, clamped = align(raw, own - exponent + GUARD, width + GUARD)
-        total, over = total + aligned, over | clamped
+        aligned, beyond = align(raw, own - exponent + GUARD, width + GUARD)
+        total, over = total + aligned, over | beyond
     clamped, _ = saturate(total, width + GUARD)
     return clamped, over | (clamped != total)
 

@@ -65,4 +65,5 @@ def stochastic_shift(raw: Raw, shift: Raw | int, draw: Raw) -> Raw:
         odd << np.maximum(np.asarray(shift) - WIDTH - 1, 0),
         odd >> np.maximum(WIDTH + 1 - np.asarray(shift), 0),
     )
-    return (raw + offset) >> shift
+    shifted: Raw = (raw + offset) >> shift
+    return shifted

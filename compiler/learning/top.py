@@ -21,7 +21,10 @@ EXP2 = _ENTRIES.astype(np.int64)  # 2**(k / 64) for k = 0..64
 def exp2_mantissa(fraction: Raw) -> Raw:
     """`2**(fraction / 2**12)` with 16 bits below the point, by a table with interpolation."""
     index, rest = fraction >> FRACTION - INDEX, fraction & (1 << FRACTION - INDEX) - 1
-    return EXP2[index] + round_shift((EXP2[index + 1] - EXP2[index]) * rest, FRACTION - INDEX)
+    mantissa: Raw = EXP2[index] + round_shift(
+        (EXP2[index + 1] - EXP2[index]) * rest, FRACTION - INDEX
+    )
+    return mantissa
 
 
 def softmax(r: Raw, f_bits: int) -> Raw:
@@ -39,7 +42,8 @@ def softmax(r: Raw, f_bits: int) -> Raw:
         largest = max(n, largest)
         total += e >> min(largest - n, FAR)
     part = mantissa >> np.minimum(largest - whole, FAR)
-    return part * ((1 << RECIPROCAL) // total) >> RECIPROCAL - PROBABILITY_BITS
+    p: Raw = part * ((1 << RECIPROCAL) // total) >> RECIPROCAL - PROBABILITY_BITS
+    return p
 
 
 def descent(loss: str, r: Raw, f_bits: int, target: Raw) -> Raw:

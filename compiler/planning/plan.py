@@ -7,17 +7,24 @@ from fractions import Fraction
 
 from vle.compiler.circuit import timing
 from vle.compiler.circuit.folding import ChipSpec, EngineSpec, Folding
+from vle.compiler.learning.network import LearningNetwork
 from vle.compiler.network import NetworkSpec
 from vle.compiler.planning.boards import Board
 from vle.compiler.planning.candidates import candidates
 from vle.compiler.planning.refusal import refusal
-from vle.compiler.planning.resources import fit, resources
+from vle.compiler.planning.resources import fit, lane_multipliers, resources
 from vle.errors import CompileError
 
 DEFAULT_LANES = 32
 
 
-def plan(network: NetworkSpec, *, lanes: int | None = None, board: Board | None = None) -> Folding:
+def plan(
+    network: NetworkSpec,
+    *,
+    lanes: int | None = None,
+    board: Board | None = None,
+    learning: LearningNetwork | None = None,
+) -> Folding:
     """Choose engines for a number of lanes or for a board.
 
     Candidates come from the bound `max(sum of folds, neurons)` of every engine; the exact timing
@@ -29,18 +36,20 @@ def plan(network: NetworkSpec, *, lanes: int | None = None, board: Board | None 
         For no lanes, and for a network that does not fit the board.
     """
     if board is not None:
-        return _plan_board(network, board, lanes)
+        return _plan_board(network, board, lanes, learning)
     lanes = DEFAULT_LANES if lanes is None else lanes
     if lanes < 1:
         raise CompileError(f"lanes must be 1 or more, not {lanes}")
-    return _fastest(network, candidates(network, lanes, 0))
+    return _fastest(network, candidates(network, lanes, 0), learning)
 
 
-def _fastest(network: NetworkSpec, foldings: Iterable[Folding]) -> Folding:
+def _fastest(
+    network: NetworkSpec, foldings: Iterable[Folding], learning: LearningNetwork | None
+) -> Folding:
     best: tuple[Fraction, int, int] | None = None
     chosen: Folding | None = None
     for folding in foldings:
-        chip = ChipSpec(network, folding)
+        chip = ChipSpec(network, folding, learning)
         judged = (
             Fraction(timing.steady_cycles(chip)),
             resources(chip).multipliers,
@@ -52,21 +61,27 @@ def _fastest(network: NetworkSpec, foldings: Iterable[Folding]) -> Folding:
     return chosen
 
 
-def _plan_board(network: NetworkSpec, board: Board, lanes: int | None) -> Folding:
+def _plan_board(
+    network: NetworkSpec, board: Board, lanes: int | None, learning: LearningNetwork | None
+) -> Folding:
     """Take as many lanes as the board's multipliers, then its memory blocks and logic, allow."""
-    smallest = ChipSpec(network, Folding((EngineSpec(1, 1, tuple(range(len(network.layers)))),)))
+    alone = Folding((EngineSpec(1, 1, tuple(range(len(network.layers)))),))
+    smallest = ChipSpec(network, alone, learning)
     least = fit(smallest, board)
     if not least.fits:
         raise CompileError(refusal(smallest, board))
-    overhead = 0 if board.logic_neurons else least.multipliers[0] - 1
-    most = board.multipliers if lanes is None else min(board.multipliers, lanes + overhead)
+    per_lane = lane_multipliers(learning)
+    overhead = 0 if board.logic_neurons else -(-(least.multipliers[0] - per_lane) // per_lane)
+    most = board.multipliers // per_lane
+    if lanes is not None:
+        most = min(most, lanes + overhead)
     while most > overhead:
         fitting = [
             folding
             for folding in candidates(network, most, overhead)
-            if fit(ChipSpec(network, folding), board).fits
+            if fit(ChipSpec(network, folding, learning), board).fits
         ]
         if fitting:
-            return _fastest(network, fitting)
+            return _fastest(network, fitting, learning)
         most -= max(1, most // 16)
     return smallest.folding

@@ -8,6 +8,7 @@ from vle.compiler.activation import Table
 from vle.compiler.circuit.folding import ChipSpec
 from vle.compiler.circuit.geometry import Engine
 from vle.compiler.circuit.registers import tables
+from vle.compiler.learning.network import LearningNetwork
 from vle.compiler.planning.boards import Board
 
 LOGIC_MEMORY_BITS = 1024  # a memory up to this size is made of logic, not of a block
@@ -43,13 +44,18 @@ class Resources:
         return sum(width * depth * banks for _, _, width, depth, banks in self.memories)
 
 
+def lane_multipliers(learning: LearningNetwork | None) -> int:
+    """Multipliers of a lane: one, and where it learns one for the errors and one for updates."""
+    return 1 if learning is None else 3
+
+
 def resources(chip: ChipSpec) -> Resources:
     """Count what a chip needs, whatever it is built on."""
     memories = [m for engine in chip.engines for m in _engine_memories(engine)]
     for place, edge in enumerate(chip.edges):
         memories.append(("frames", place, edge.format.width, edge.tiles * edge.slots, edge.simd))
     return Resources(
-        sum(engine.lanes for engine in chip.engines),
+        lane_multipliers(chip.learning) * sum(engine.lanes for engine in chip.engines),
         sum(len(_products(engine)) for engine in chip.engines),
         tuple(memories),
     )
@@ -104,7 +110,9 @@ def fit(chip: ChipSpec, board: Board) -> Fit:
     need = resources(chip)
     hard, logic = neuron_cost(chip, board)
     lanes = sum(
-        engine.lanes * _tiles(engine.weight_width, engine.operand_width, board)
+        lane_multipliers(chip.learning)
+        * engine.lanes
+        * _tiles(engine.weight_width, engine.operand_width, board)
         for engine in chip.engines
     )
     blocks = sum(blocks_of(w, depth, banks, board) for _, _, w, depth, banks in need.memories)

@@ -24,9 +24,6 @@ class Widths:
         Bits of a weight, of rates and inputs, of potentials, of scales, of `alpha` and `rho`.
     rate_headroom, potential_headroom
         Formats cover this multiple of what calibration data show; 1 where ranges are proven.
-    weight_range
-        Magnitude that weights can reach by learning: a power of two then takes the place of the
-        scales. None: weights do not learn.
     """
 
     weight: int = 16
@@ -36,7 +33,6 @@ class Widths:
     constant: int = 18
     rate_headroom: float = 1.25
     potential_headroom: float = 2.0
-    weight_range: float | None = None
 
     def __post_init__(self) -> None:
         limits = (
@@ -85,6 +81,13 @@ def rate_format(layer: Layer, ranges: LayerRanges, u_format: Fixed, widths: Widt
         return fmt
     finest = u_format.f_bits + (FINER if bounded else 0)
     return fmt if fmt.f_bits <= finest else Fixed(widths.rate - finest, finest)
+
+
+def coarser(fmt: Fixed, most: int | None) -> Fixed:
+    """Return the format with at most so many bits below the point, its width kept."""
+    if most is None or fmt.f_bits <= most:
+        return fmt
+    return Fixed(fmt.width - most, most)
 
 
 def _covering(magnitude: float, width: int) -> Fixed:

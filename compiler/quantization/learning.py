@@ -18,8 +18,11 @@ from vle.compiler.learning.derivative import (
     OfTable,
     Pieces,
 )
+from vle.compiler.learning.network import LearningNetwork
 from vle.compiler.learning.rate import Rate
 from vle.compiler.learning.spec import LearningSpec
+from vle.compiler.network import NetworkSpec
+from vle.errors import CompileError
 from vle.sim import Activation, Layer, Network
 from vle.sim.gradients.local import group
 
@@ -55,9 +58,56 @@ class LearningOptions:
     error_bits: int = 16
     v_bits: int = 24
 
+    def __post_init__(self) -> None:
+        for name in ("rate", "tau_rate"):
+            Rate.of(getattr(self, name))
+        for name in ("tau_max", "weight_range"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < np.inf:
+                raise ValueError(f"{name} must be positive and finite, not {value!r}")
+
+    def reach(self, layer: Layer) -> float:
+        """Magnitude that the weights of a layer can reach."""
+        largest = float(np.abs(layer.weight).max())
+        if layer.recurrent is not None:
+            largest = max(largest, float(np.abs(layer.recurrent).max()))
+        if self.weight_range is None:
+            return max(4 * largest, 1.0)
+        if self.weight_range < largest:
+            raise CompileError(
+                f"weight_range must be at least the largest weight, {largest:g}, "
+                f"not {self.weight_range!r}"
+            )
+        return self.weight_range
+
 
 UPDATE_SHIFT = 25
 EXPONENT = -13  # errors around 1 have room to grow
+
+
+def learning_network(
+    network: Network, spec: NetworkSpec, options: LearningOptions | None
+) -> LearningNetwork | None:
+    """How a network learns on the chip; None without options.
+
+    Raises
+    ------
+    CompileError
+        For what a chip that learns does not do.
+    """
+    if options is None:
+        return None
+    if network.gamma:
+        raise CompileError(f"gamma must be 0 on a chip that learns, not {network.gamma!r}")
+    if any(layer.backward is not None for layer in network.layers):
+        raise CompileError("backward must be the transpose of weight on a chip that learns")
+    try:
+        layers = tuple(
+            learning_spec(network, index, layer, options) for index, layer in enumerate(spec.layers)
+        )
+        return LearningNetwork(spec, layers, network.loss)
+    except ValueError as error:
+        raise CompileError(str(error)) from error
 
 
 def learning_spec(
