@@ -140,8 +140,8 @@ def rescale(scale: Scale, magnitude: int, error_width: int) -> Scale:
 
 
 def sum_width(rows: int, weight_width: int, error_width: int) -> int:
-    """Bits of a column's sum that no weights and errors can overflow."""
-    return weight_width + error_width - 1 + (rows - 1).bit_length()
+    """Bits of a column's sum that cannot overflow, not even with all words at their lowest."""
+    return weight_width + error_width - 1 + rows.bit_length()
 
 
 def drop_of(rows: int, weight_width: int, error_width: int) -> int:
