@@ -103,7 +103,8 @@ class ChipSpec:
             (engine.pe, engine.simd, tuple(sorted(engine.layers)))
             for engine in self.folding.engines
         ]
-        return lay_out_engines(self.network.layers, plans)
+        learning = self.learning.learning if self.learning else ()
+        return lay_out_engines(self.network.layers, plans, learning)
 
     @cached_property
     def edges(self) -> tuple[Edge, ...]:

@@ -12,6 +12,7 @@ from vle.compiler.circuit import latency
 from vle.compiler.circuit.eventgraph import group_queue_depth
 from vle.compiler.fixed import Raw, width_of
 from vle.compiler.layer import LayerSpec
+from vle.compiler.learning.spec import LearningSpec
 
 Plan = tuple[int, int, tuple[int, ...]]
 
@@ -30,6 +31,8 @@ class Pass:
         Of its engine.
     weight_base, neuron_base
         Where its weights and its neurons begin in the engine's memories.
+    learning
+        How the layer learns; None: it does not.
     """
 
     layer: int
@@ -38,6 +41,7 @@ class Pass:
     simd: int
     weight_base: int
     neuron_base: int
+    learning: LearningSpec | None = None
 
     @property
     def groups(self) -> int:
@@ -108,6 +112,16 @@ class Engine:
     def state_loop(self) -> int:
         """Cycles between two steps that a neuron's potential needs to be written and read."""
         return latency.STATE_LOOP
+
+    @property
+    def learns(self) -> bool:
+        """Whether its layers learn."""
+        return all(piece.learning is not None for piece in self.passes)
+
+    @property
+    def error_width(self) -> int:
+        """Bits of an error; 0 where nothing learns."""
+        return max(p.learning.error_width if p.learning else 0 for p in self.passes)
 
     @property
     def weight_width(self) -> int:
@@ -200,19 +214,29 @@ def _widest_sum(spec: LayerSpec) -> int:
     return width_of(reach << (spec.weight_width - 1))
 
 
-def lay_out_engines(layers: Sequence[LayerSpec], plans: Sequence[Plan]) -> tuple[Engine, ...]:
+def lay_out_engines(
+    layers: Sequence[LayerSpec],
+    plans: Sequence[Plan],
+    learning: Sequence[LearningSpec | None] = (),
+) -> tuple[Engine, ...]:
     """Give each layer its place in its engine's memories."""
+    each = learning or (None,) * len(layers)
     return tuple(
-        Engine(index, pe, simd, tuple(_passes(layers, pe, simd, served)))
+        Engine(index, pe, simd, tuple(_passes(layers, each, pe, simd, served)))
         for index, (pe, simd, served) in enumerate(plans)
     )
 
 
 def _passes(
-    layers: Sequence[LayerSpec], pe: int, simd: int, served: Sequence[int]
+    layers: Sequence[LayerSpec],
+    learning: Sequence[LearningSpec | None],
+    pe: int,
+    simd: int,
+    served: Sequence[int],
 ) -> Iterator[Pass]:
     weight_base = neuron_base = 0
     for index in served:
-        piece = Pass(index, layers[index], pe, simd, weight_base, neuron_base)
+        at = (weight_base, neuron_base)
+        piece = Pass(index, layers[index], pe, simd, *at, learning[index])
         weight_base, neuron_base = weight_base + piece.fold, neuron_base + piece.spec.outputs
         yield piece

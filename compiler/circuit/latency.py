@@ -9,6 +9,11 @@ Neurons, from the cycle in which a row's accumulator stands at their entrance::
 
     0 acc   1, 2 acc * scale   3 current   4 d   5, 6 alpha * d, rho * d   7 u, prosp
     7 + A rate (A = activation_stages)
+
+Synapses that learn, beside it, from the same address (errors and signals registered at 2)::
+
+    backward  3, 4 products   4 + P sums over PE   5 + P a column's sum, and that of its rows before
+    update    3 product and draws   4 new weight, at the memory's write port
 """
 
 from __future__ import annotations
@@ -21,6 +26,9 @@ PROSP_STAGE = 7
 STATE_LOOP = 7  # a neuron's potential, once read, is back in memory this much later
 RADIX = 4  # words added per stage of the tree
 QUEUE_LATENCY = 2  # of the output queue, word in to word out
+UPDATE_STAGE = 4  # of a new weight at the write port of its memory
+UPDATE_LOOP = UPDATE_STAGE + 1  # between two issues of the same word of weights, at least
+SUM_READ = 2  # of a column's sum, asked for to word out
 
 
 def tree_stages(simd: int) -> int:
@@ -34,6 +42,11 @@ def tree_stages(simd: int) -> int:
 def synapse_stages(simd: int) -> int:
     """From the issue of a group's last tile to its first row at the neurons."""
     return PRODUCT_STAGE + tree_stages(simd) + 2
+
+
+def sum_stage(pe: int) -> int:
+    """From the issue of a tile of the last group to its columns' sums, on their way down."""
+    return PRODUCT_STAGE + tree_stages(pe) + 1
 
 
 def is_shift(slope: int) -> bool:
