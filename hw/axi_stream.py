@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -19,8 +21,8 @@ class Signature(wiring.Signature):
 
     Parameters
     ----------
-    width
-        Bits of TDATA.
+    width, user_width
+        Bits of TDATA and of TUSER.
 
     Members
     -------
@@ -28,8 +30,9 @@ class Signature(wiring.Signature):
         A signed word of a frame.
     tlast : Out(1)
         Whether it is the last word of its frame.
-    tuser : Out(1)
-        Whether its frame begins a sequence; heard with the first word.
+    tuser : Out(user_width)
+        Flags of its frame, heard with the first word; of inputs and outputs the lowest bit says
+        whether the frame begins a sequence.
     tvalid, tready : Out(1), In(1)
         Handshake.
 
@@ -38,24 +41,27 @@ class Signature(wiring.Signature):
     AMBA AXI-Stream Protocol Specification, ARM IHI 0051B.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, user_width: int = 1) -> None:
         super().__init__(
             {
                 "tdata": Out(width),
                 "tlast": Out(1),
-                "tuser": Out(1),
+                "tuser": Out(user_width),
                 "tvalid": Out(1),
                 "tready": In(1),
             }
         )
 
 
-def receive(m: Module, axis, stream) -> None:
-    """Connect port `axis` to the frame stream `stream`; bits beyond the word's are ignored."""
+def receive(m: Module, axis, stream, flags: Sequence[str] = ("start",)) -> None:
+    """Connect port `axis` to the frame stream `stream`; bits beyond the word's are ignored.
+
+    `flags` are the names that the bits of TUSER have inside, from the lowest.
+    """
     m.d.comb += [
         stream.p.data.eq(axis.tdata),
         stream.p.last.eq(axis.tlast),
-        stream.p.start.eq(axis.tuser),
+        *(getattr(stream.p, name).eq(axis.tuser[bit]) for bit, name in enumerate(flags)),
         stream.valid.eq(axis.tvalid),
         axis.tready.eq(stream.ready),
     ]

@@ -7,7 +7,12 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from vle.compiler.circuit.registers import COUNTERS, IDENTITY, VERSION, RegisterMap
+from vle.compiler.learning.network import LearningNetwork
+from vle.compiler.learning.rate import EXPONENT_WIDTH, MANTISSA_WIDTH, Rate
+from vle.compiler.learning.step import Clamped
 from vle.hw.bus import BusSignature
+
+RATE_WIDTH = MANTISSA_WIDTH + EXPONENT_WIDTH
 
 
 class Control(wiring.Component):
@@ -22,6 +27,8 @@ class Control(wiring.Component):
         The map of the chip.
     layers
         Number of layers.
+    learning
+        Of the network; None: it does not learn.
 
     Members
     -------
@@ -33,24 +40,42 @@ class Control(wiring.Component):
         To the network.
     idle, steps, frame_errors, saturation : In
         From the network; `saturation` per layer and kind.
+    rate, tau_rate : Out(24)
+        Per layer that learns: the mantissa, above it the exponent.
+    target_errors, clamped, probe_lost : In(32)
+        Counted where it learns; `clamped` per layer and kind.
+    probe, probe_write : Out
+        Per probe: what it shows, and whether that has just been written.
     """
 
-    def __init__(self, registers: RegisterMap, layers: int) -> None:
-        self.map, self.layers = registers, layers
+    def __init__(
+        self, registers: RegisterMap, layers: int, learning: LearningNetwork | None = None
+    ) -> None:
+        self.map, self.layers, self.learning = registers, layers, learning
+        self.probes = sum(r.name.startswith("PROBE[") for r in registers.registers)
         bus = BusSignature(registers.address_width)
-        super().__init__(
-            {
-                "bus": In(bus),
-                "core": Out(bus),
-                "halt": Out(1),
-                "clear": Out(1),
-                "clear_counters": Out(1),
-                "idle": In(1),
-                "steps": In(32),
-                "frame_errors": In(32),
-                "saturation": In(32).array(layers, len(COUNTERS)),
+        ports = {
+            "bus": In(bus),
+            "core": Out(bus),
+            "halt": Out(1),
+            "clear": Out(1),
+            "clear_counters": Out(1),
+            "idle": In(1),
+            "steps": In(32),
+            "frame_errors": In(32),
+            "saturation": In(32).array(layers, len(COUNTERS)),
+        }
+        if learning is not None:
+            ports |= {
+                "rate": Out(RATE_WIDTH).array(layers),
+                "tau_rate": Out(RATE_WIDTH).array(layers),
+                "target_errors": In(32),
+                "clamped": In(32).array(layers, len(Clamped._fields)),
+                "probe": Out(32).array(self.probes),
+                "probe_write": Out(1).array(self.probes),
+                "probe_lost": In(32),
             }
-        )
+        super().__init__(ports)
 
     def elaborate(self, platform) -> Module:
         """Decode, read, write."""
@@ -68,13 +93,14 @@ class Control(wiring.Component):
         ]
         m.d.sync += [done.eq(0), error.eq(0), self.clear.eq(0)]
         m.d.sync += self.clear_counters.eq(0)
+        written = self._written(m)
         with m.If(own & ~done & (self.bus.read | self.bus.write)):
             m.d.sync += done.eq(1)
-            self._access(m, word, error)
+            self._access(m, word, error, written)
         return m
 
-    def _access(self, m: Module, word: Signal, error: Signal) -> None:
-        """Of the register at the address, read the word or write CTRL."""
+    def _access(self, m: Module, word: Signal, error: Signal, written: dict[str, list]) -> None:
+        """Of the register at the address, read the word or write it."""
         with m.Switch(self.bus.addr[: (self.map.core_base - 1).bit_length()]):
             for name, value in self._values().items():
                 register = self.map.register(name)
@@ -83,13 +109,28 @@ class Control(wiring.Component):
                     if register.access == "r":
                         m.d.sync += error.eq(self.bus.write)
                     else:
-                        written = (self.halt, self.clear, self.clear_counters)
                         with m.If(self.bus.write):
-                            m.d.sync += [
-                                bit.eq(self.bus.w_data[k]) for k, bit in enumerate(written)
-                            ]
+                            m.d.sync += written[name]
             with m.Default():
                 m.d.sync += error.eq(1)
+
+    def _written(self, m: Module) -> dict[str, list]:
+        """Return what a write does, by register."""
+        data = self.bus.w_data
+        flags = (self.halt, self.clear, self.clear_counters)
+        found = {"CTRL": [bit.eq(data[k]) for k, bit in enumerate(flags)]}
+        if self.learning is None:
+            return found
+        for layer, spec in enumerate(self.learning.learning):
+            for kind in ("rate", "tau_rate"):
+                name = f"{kind.upper()}[{layer}]"
+                held = Signal(RATE_WIDTH, init=word_of(getattr(spec, kind)), name=f"{kind}{layer}")
+                m.d.comb += getattr(self, kind)[layer].eq(held)
+                found[name] = [held.eq(data)]
+        for k in range(self.probes):
+            m.d.sync += self.probe_write[k].eq(0)
+            found[f"PROBE[{k}]"] = [self.probe[k].eq(data), self.probe_write[k].eq(1)]
+        return found
 
     def _values(self) -> dict:
         fixed = {"ID": IDENTITY, "VERSION": VERSION, "HASH": self.map.hash}
@@ -104,4 +145,22 @@ class Control(wiring.Component):
             for layer in range(self.layers)
             for place, kind in enumerate(COUNTERS)
         }
-        return {**fixed, **moving, **counters}
+        return {**fixed, **moving, **counters, **self._learning_values()}
+
+    def _learning_values(self) -> dict:
+        if self.learning is None:
+            return {}
+        found = {"TARGET_ERRORS": self.target_errors, "PROBE_LOST": self.probe_lost}
+        for layer in range(self.layers):
+            found |= {
+                f"RATE[{layer}]": self.rate[layer],
+                f"TAU_RATE[{layer}]": self.tau_rate[layer],
+            }
+            for place, kind in enumerate(Clamped._fields):
+                found[f"CLAMPED[{layer}][{kind}]"] = self.clamped[layer][place]
+        return found | {f"PROBE[{k}]": self.probe[k] for k in range(self.probes)}
+
+
+def word_of(rate: Rate) -> int:
+    """Return a rate as its register holds it."""
+    return rate.mantissa | (rate.exponent % (1 << EXPONENT_WIDTH)) << MANTISSA_WIDTH

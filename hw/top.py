@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, signed
+from amaranth.hdl import Cat, Module, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -11,6 +11,7 @@ from vle.compiler.circuit.registers import register_map
 from vle.hw import axi_lite, axi_stream
 from vle.hw.control import Control
 from vle.hw.network import NetworkCore
+from vle.hw.probes import Probes
 
 TRACE = wiring.Signature(
     {
@@ -23,25 +24,48 @@ TRACE = wiring.Signature(
 )
 
 
+LEARNING_TRACE = wiring.Signature(
+    {
+        **TRACE.members,
+        "error_valid": Out(1),
+        "error_layer": Out(16),
+        "error_neuron": Out(16),
+        "e": Out(signed(32)),
+        "v": Out(signed(32)),
+        "exponent": Out(signed(8)),
+    }
+)
+FLAGS = ("start", "target", "freeze")  # TUSER of an input frame, from the lowest bit
+PROBE_USER = 32
+
+
 class Top(wiring.Component):
     """A network with streams of frames and access to its registers and memories.
 
     Parameters
     ----------
     chip
-        Network and folding.
+        Network, folding, and how it learns.
     trace
-        Whether each engine shows every neuron's new `u` and `r`.
+        Whether each engine shows every neuron's new `u` and `r`; where it learns also its `e` and
+        `v`.
 
     Members
     -------
     s_axis : In(axi_stream.Signature)
-        Input frames, TUSER with the first word of one that begins a sequence.
+        Input frames. TUSER with the first word: bit 0, the frame begins a sequence; on a chip that
+        learns also bit 1, a target frame belongs to its step; bit 2, its step updates nothing.
     m_axis : Out(axi_stream.Signature)
         Output frames, TUSER with every word of one that began a sequence.
     s_axil : In(axi_lite.Signature)
         Registers and memories, at 4 times the word addresses of `vle.compiler.circuit.registers`.
-    trace : Out(TRACE).array(engines)
+    s_axis_target : In(axi_stream.Signature)
+        Target frames, one for each step that says so; TUSER with the first word: the words are
+        `-dC/dr` themselves. Of a chip that learns, as the next.
+    m_axis_probe : Out(axi_stream.Signature)
+        Words of probes, TLAST on each; TUSER: probe in bits 0 to 7, exponent in 8 to 15, number of
+        the word in 16 to 31. See `vle.hw.probes.Probes`.
+    trace : Out(TRACE).array(engines), or LEARNING_TRACE
         Where asked for.
     """
 
@@ -49,24 +73,32 @@ class Top(wiring.Component):
         self.chip, self.with_trace = chip, trace
         self.map = register_map(chip)
         layers = chip.network.layers
+        learns = chip.learning is not None
+        word = axi_stream.word_width
         ports = {
-            "s_axis": In(axi_stream.Signature(axi_stream.word_width(layers[0].x_format.width))),
-            "m_axis": Out(
-                axi_stream.Signature(axi_stream.word_width(layers[-1].rate_format.width))
+            "s_axis": In(
+                axi_stream.Signature(word(layers[0].x_format.width), len(FLAGS) if learns else 1)
             ),
+            "m_axis": Out(axi_stream.Signature(word(layers[-1].rate_format.width))),
             "s_axil": In(axi_lite.Signature(self.map.address_width + 2)),
         }
+        if learns:
+            ports["s_axis_target"] = In(axi_stream.Signature(word(target_width(chip))))
+            ports["m_axis_probe"] = Out(axi_stream.Signature(32, PROBE_USER))
         if trace:
-            ports["trace"] = Out(TRACE).array(len(chip.folding.engines))
+            self.trace_signature = LEARNING_TRACE if learns else TRACE
+            ports["trace"] = Out(self.trace_signature).array(len(chip.folding.engines))
         super().__init__(ports)
 
     def elaborate(self, platform) -> Module:
         """Connect the network to its control registers, and both to the ports."""
         m = Module()
-        m.submodules.core = core = NetworkCore(self.chip, trace=self.with_trace)
+        chip = self.chip
+        learns = chip.learning is not None
+        m.submodules.core = core = NetworkCore(chip, trace=self.with_trace)
         m.submodules.bridge = bridge = axi_lite.Bridge(self.map.address_width)
-        m.submodules.control = control = Control(self.map, len(self.chip.network.layers))
-        axi_stream.receive(m, self.s_axis, core.i)
+        m.submodules.control = control = Control(self.map, len(chip.network.layers), chip.learning)
+        axi_stream.receive(m, self.s_axis, core.i, FLAGS if learns else FLAGS[:1])
         axi_stream.transmit(m, core.o, self.m_axis)
         wiring.connect(m, wiring.flipped(self.s_axil), bridge.axi)
         wiring.connect(m, bridge.bus, control.bus)
@@ -79,12 +111,73 @@ class Top(wiring.Component):
             control.steps.eq(core.steps),
             control.frame_errors.eq(core.frame_errors),
         ]
-        for ours, theirs in zip(control.saturation, core.saturation, strict=True):
-            m.d.comb += [a.eq(b) for a, b in zip(ours, theirs, strict=True)]
+        _each(m, control.saturation, core.saturation)
+        if learns:
+            self._learning(m, core, control)
         if self.with_trace:
-            for engine, port in enumerate(self.trace):
-                m.d.comb += [
-                    getattr(port, name).eq(getattr(core, f"trace_{name}")[engine])
-                    for name in TRACE.members
-                ]
+            self._trace(m, core)
         return m
+
+    def _learning(self, m: Module, core: NetworkCore, control: Control) -> None:
+        """Targets in, rates of learning, counters, probes."""
+        axi_stream.receive(m, self.s_axis_target, core.target, ("error",))
+        _each(m, core.rate, control.rate)
+        _each(m, core.tau_rate, control.tau_rate)
+        _each(m, control.clamped, core.clamped)
+        m.d.comb += control.target_errors.eq(core.target_errors)
+        m.submodules.probes = probes = Probes(self.chip, control.probes)
+        _each(m, probes.select, control.probe)
+        _each(m, probes.select_write, control.probe_write)
+        m.d.comb += [
+            probes.clear.eq(control.clear_counters),
+            control.probe_lost.eq(probes.lost),
+        ]
+        for k in range(len(self.chip.engines)):
+            _tap(m, core, k, "trace_", probes.neuron[k])
+            _tap(m, core, k, "trace_error_", probes.error[k])
+            weight = getattr(probes, f"weight{k}")
+            m.d.comb += [
+                weight.valid.eq(core.trace_weight_valid[k]),
+                weight.address.eq(core.trace_weight_address[k]),
+                weight.word.eq(core.trace_weight[k]),
+            ]
+        axis, word = self.m_axis_probe, probes.o.p
+        m.d.comb += [
+            axis.tdata.eq(word.word),
+            axis.tlast.eq(1),
+            axis.tuser.eq(Cat(word.probe, word.exponent, word.step)),
+            axis.tvalid.eq(probes.o.valid),
+            probes.o.ready.eq(axis.tready),
+        ]
+
+    def _trace(self, m: Module, core: NetworkCore) -> None:
+        """Show the words of all neurons; layers that wait show nothing."""
+        for engine, port in enumerate(self.trace):
+            m.d.comb += [
+                getattr(port, name).eq(getattr(core, f"trace_{name}")[engine])
+                for name in self.trace_signature.members
+            ]
+            if self.chip.learning is not None:
+                valid = core.trace_valid[engine] & ~core.trace_held[engine]
+                m.d.comb += port.valid.eq(valid)
+
+
+def target_width(chip: ChipSpec) -> int:
+    """Bits of a word of a target: a rate of the top layer, a probability, or an error."""
+    return max(16, chip.network.layers[-1].rate_format.width)
+
+
+def _each(m: Module, ours, theirs) -> None:
+    """Connect two arrays of ports of the same shape."""
+    for a, b in zip(ours, theirs, strict=True):
+        if isinstance(a, Value):
+            m.d.comb += a.eq(b)
+        else:
+            _each(m, a, b)
+
+
+def _tap(m: Module, core: NetworkCore, engine: int, prefix: str, tap) -> None:
+    """Connect a tap of the core: the place by its own prefix, words by their names."""
+    for name in tap.signature.members:
+        own = prefix if name in ("valid", "layer", "neuron") else "trace_"
+        m.d.comb += getattr(tap, name).eq(getattr(core, f"{own}{name}")[engine])
