@@ -116,11 +116,7 @@ class Design:
         ValueError
             For a signal of the wrong shape or with numbers that are not finite.
         """
-        frames = self._checked(np.asarray(x, dtype=np.float64))
-        fmt = self.input_format
-        words = fmt.quantize(frames)
-        limits = fmt.real(fmt.low) - fmt.step / 2, fmt.real(fmt.high) + fmt.step / 2
-        clamped = int(np.count_nonzero((frames < limits[0]) | (frames >= limits[1])))
+        words, clamped = self._words(x)
         got = self.run_raw(words, aligned=aligned, reset=reset, trace=trace)
         self._session.inputs += clamped
         output = self.output_format.real(got.output)
@@ -148,15 +144,24 @@ class Design:
         if words.size and words.max() > high:
             raise ValueError(f"x must be integers in {low}..{high}, not {words.max()}")
         batch = words.shape[1:-1]
-        words = words.astype(np.int64).reshape(len(words), math.prod(batch), words.shape[-1])
-        session = self._begin(words.shape[1], reset)
         aligned = self.reference.aligned if aligned is None else aligned
-        got = run_raw(self.network, session, words, aligned=aligned, trace=trace)
+        words = words.astype(np.int64).reshape(len(words), math.prod(batch), words.shape[-1])
+        got = self._run(words, aligned=aligned, reset=reset, trace=trace, single=not batch)
 
         def shaped(a: Raw) -> Raw:
             return a.reshape(len(a), *batch, a.shape[-1])
 
         return RawRun(shaped(got.output), tuple(map(shaped, got.u)), tuple(map(shaped, got.r)))
+
+    def learn(self, x: ArrayLike, y: ArrayLike, **options: Any) -> Float:
+        """Refuse: see `vle.compiler.learning.design.LearningDesign.learn`.
+
+        Raises
+        ------
+        ValueError
+            A design that learns is compiled for it.
+        """
+        raise ValueError("design must be compiled for learning: compile_model(..., learning=True)")
 
     def save(self, folder: str | os.PathLike[str], *, verilog: bool = False) -> None:
         """Write a bundle; see `vle.compiler.bundle.files.save`."""
@@ -170,6 +175,18 @@ class Design:
         from vle.compiler.bundle import files as bundle  # noqa: PLC0415
 
         return bundle.load(folder)
+
+    def _words(self, x: ArrayLike) -> tuple[Raw, int]:
+        """Input words of a signal in real units, and how many of them are clamped."""
+        frames, fmt = self._checked(np.asarray(x, dtype=np.float64)), self.input_format
+        low, high = fmt.real(fmt.low) - fmt.step / 2, fmt.real(fmt.high) + fmt.step / 2
+        clamped = int(np.count_nonzero((frames < low) | (frames >= high)))
+        return fmt.quantize(frames), clamped
+
+    def _run(self, words: Raw, *, aligned: bool, reset: bool, trace: bool, single: bool) -> RawRun:
+        """Run words `(T, batch, inputs)`; `single` where the user's had no batch."""
+        session = self._begin(words.shape[1], reset)
+        return run_raw(self.network, session, words, aligned=aligned, trace=trace)
 
     def _begin(self, batch: int, reset: bool) -> Session:
         if reset:

@@ -19,6 +19,7 @@ import numpy as np
 from vle.compiler.bundle.header import c_header
 from vle.compiler.bundle.manifest import FORMAT, Arrays, arrays, describe, rebuild
 from vle.compiler.design import Design
+from vle.compiler.learning.design import LearningDesign
 from vle.errors import CompileError
 
 MANIFEST = "design.json"
@@ -85,7 +86,8 @@ def load(folder: str | os.PathLike[str]) -> Design:
         report = json.loads(files["report.json"])
     except (KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
         raise CompileError(f"bundle must be complete: {error!r}", file=str(path)) from error
-    return Design(reference, chip, report)
+    make = Design if chip.learning is None else LearningDesign
+    return make(reference, chip, report)
 
 
 def _manifest(path: Path) -> dict[str, Any]:

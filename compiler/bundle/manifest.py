@@ -9,6 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vle.compiler.activation import ActivationSpec, PiecewiseLinear, Table
+from vle.compiler.bundle.learning import (
+    describe_learning,
+    learning_arrays,
+    rebuild_learning,
+)
 from vle.compiler.circuit.folding import ChipSpec, EngineSpec, Folding
 from vle.compiler.circuit.registers import register_map
 from vle.compiler.fixed import Fixed
@@ -29,6 +34,7 @@ SETTINGS = ("dt", "loss", "gamma", "beta", "plasticity", "error_recurrence", "al
 
 def describe(chip: ChipSpec, reference: Network) -> dict[str, Any]:
     """Return the manifest, without the hashes of the files."""
+    learning = {} if chip.learning is None else {"learning": describe_learning(chip.learning)}
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -41,6 +47,7 @@ def describe(chip: ChipSpec, reference: Network) -> dict[str, Any]:
             **{name: getattr(reference, name) for name in SETTINGS},
             "activations": [asdict(layer.activation) for layer in reference.layers],
         },
+        **learning,
     }
 
 
@@ -79,6 +86,8 @@ def arrays(chip: ChipSpec, reference: Network) -> Arrays:
         if isinstance(spec.activation, Table):
             found[f"layer{index}.table_value"] = np.array(spec.activation.value, dtype="<i4")
             found[f"layer{index}.table_delta"] = np.array(spec.activation.delta, dtype="<i4")
+    if chip.learning is not None:
+        found |= learning_arrays(chip.learning)
     for index, layer in enumerate(reference.layers):
         for name in FLOATS:
             if getattr(layer, name) is not None:
@@ -112,7 +121,9 @@ def rebuild(plain: dict[str, Any], found: Arrays) -> tuple[ChipSpec, Network]:
         ),
         **settings,
     )
-    return ChipSpec(NetworkSpec(layers), Folding(engines)), reference
+    network = NetworkSpec(layers)
+    learning = rebuild_learning(plain["learning"], found, network) if "learning" in plain else None
+    return ChipSpec(network, Folding(engines), learning), reference
 
 
 def _spec(plain: dict[str, Any], index: int, found: Arrays) -> LayerSpec:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vle.compiler.fixed import Raw
-from vle.compiler.learning import top
+from vle.compiler.learning import noise, top
 from vle.compiler.learning.spec import LearningSpec, Points
 from vle.compiler.learning.step import (
     Above,
@@ -83,6 +83,32 @@ class LearningNetwork:
         """State after a reset that keeps what was learned."""
         layers = zip(self.network.layers, self.learning, state.learning, strict=True)
         return LearnState(self.network.reset(), tuple(cleared(*layer) for layer in layers))
+
+    def passed(self, state: LearnState, steps: int) -> LearnState:
+        """State after so many steps without errors or updates: only the draws go on."""
+        learning = []
+        for layer in state.learning:
+            word = layer.noise
+            for _ in range(steps):
+                word = noise.advance(word)
+            scale = layer.scale._replace(quiet=0) if steps else layer.scale
+            learning.append(layer._replace(noise=word, scale=scale))
+        return LearnState(state.run, tuple(learning))
+
+    def check(self, state: LearnState) -> None:
+        """Refuse a state of another network.
+
+        Raises
+        ------
+        ValueError
+            Where shapes differ.
+        """
+        wanted = self.reset()
+        pairs = list(zip(wanted.learning, state.learning, strict=False))
+        shapes = [[a.shape for a in (s.weight, s.loop)] for s, _ in pairs]
+        found = [[a.shape for a in (s.weight, s.loop)] for _, s in pairs]
+        if len(state.learning) != len(self.learning) or shapes != found:
+            raise ValueError("state must be of this network: its layers differ")
 
     def step(
         self,

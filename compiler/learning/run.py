@@ -1,0 +1,137 @@
+"""Whole signals through the integer model that learns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vle.compiler.fixed import Raw
+from vle.compiler.layer import Saturation
+from vle.compiler.learning.network import LearningNetwork, LearnState, Target
+from vle.compiler.learning.step import Clamped, Stepped
+from vle.compiler.learning.targets import Targets
+from vle.compiler.run import RawRun
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What a chip is sent, step by step.
+
+    Parameters
+    ----------
+    x
+        Raw input frames, shape `(T, inputs)`.
+    targets
+        Of each step.
+    start, freeze
+        Whether a step begins a sequence; whether it updates nothing. Shape `(T,)`.
+    """
+
+    x: Raw
+    targets: Targets
+    start: NDArray[np.bool_]
+    freeze: NDArray[np.bool_]
+
+    @classmethod
+    def of(
+        cls, x: Raw, targets: Targets, *, begins: bool, freeze: NDArray[np.bool_] | None = None
+    ) -> Steps:
+        """Make the steps of one sequence, which may begin with its first frame."""
+        start = np.zeros(len(x), np.bool_)
+        start[:1] = begins
+        return cls(x, targets, start, np.zeros(len(x), np.bool_) if freeze is None else freeze)
+
+    def delayed(self, steps: int) -> Steps:
+        """Let each target wait for the answer to its frame; frames of zeros follow."""
+        more = np.zeros(steps, np.bool_)
+        none = Targets.none(steps, self.targets.words.shape[1])
+        return Steps(
+            np.concatenate([self.x, np.zeros((steps, self.x.shape[1]), np.int64)]),
+            Targets(
+                np.concatenate([none.words, self.targets.words]),
+                np.concatenate([none.present, self.targets.present]),
+                self.targets.are_errors,
+            ),
+            np.concatenate([self.start, more]),
+            np.concatenate([self.freeze, more]),
+        )
+
+    def held(self, times: int) -> Steps:
+        """Repeat each frame and its target; all but the last of them update nothing."""
+        last = np.arange(len(self.x) * times) % times == times - 1
+        first = np.arange(len(self.x) * times) % times == 0
+        return Steps(
+            self.x.repeat(times, axis=0),
+            Targets(
+                self.targets.words.repeat(times, axis=0),
+                self.targets.present.repeat(times),
+                self.targets.are_errors,
+            ),
+            self.start.repeat(times) & first,
+            self.freeze.repeat(times) | ~last,
+        )
+
+
+@dataclass
+class LearningSession:
+    """What a chip that learns remembers between two calls.
+
+    Parameters
+    ----------
+    state
+        After the last step; None before the first one since power-up.
+    clamped, saturation
+        Words clamped since power-up, per layer.
+    """
+
+    state: LearnState | None = None
+    clamped: tuple[Clamped, ...] = field(default=())
+    saturation: tuple[Saturation, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class LearningTrace(RawRun):
+    """As `RawRun`, and errors: per layer `(T, 1, outputs)`; exponents `(T,)`."""
+
+    v: tuple[Raw, ...] = field(default=(), repr=False)
+    e: tuple[Raw, ...] = field(default=(), repr=False)
+    exponent: tuple[Raw, ...] = field(default=(), repr=False)
+
+
+def learn_raw(
+    net: LearningNetwork, session: LearningSession, steps: Steps, *, trace: bool = False
+) -> LearningTrace:
+    """Run steps, learn where they say so, and leave the state in `session`."""
+    state = net.reset() if session.state is None else session.state
+    layers = len(net.learning)
+    clamped = session.clamped or (Clamped(),) * layers
+    saturation = session.saturation or (Saturation(),) * layers
+    output = np.empty((len(steps.x), 1, net.network.layers[-1].outputs), np.int64)
+    kept: list[list[Stepped]] = [[] for _ in range(layers)]
+    targets = steps.targets
+    for t, frame in enumerate(steps.x):
+        words = Target(targets.words[t], targets.are_errors) if targets.present[t] else None
+        start, learn = bool(steps.start[t]), not steps.freeze[t]
+        state, results = net.step(state, frame, words, start=start, learn=learn)
+        output[t] = results[-1].r
+        pairs = list(zip(clamped, results, strict=True))
+        clamped = tuple(Clamped(*map(sum, zip(c, got.clamped, strict=True))) for c, got in pairs)
+        saturation = tuple(
+            s.plus(got.saturation) for s, got in zip(saturation, results, strict=True)
+        )
+        for into, got in zip(kept, results, strict=True):
+            if trace:
+                into.append(got)
+    session.state, session.clamped, session.saturation = state, clamped, saturation
+    if not trace:
+        return LearningTrace(output)
+    return LearningTrace(
+        output,
+        u=tuple(np.array([got.u for got in layer])[:, None] for layer in kept),
+        r=tuple(np.array([got.r for got in layer])[:, None] for layer in kept),
+        v=tuple(np.array([got.errors.v for got in layer])[:, None] for layer in kept),
+        e=tuple(np.array([got.errors.e for got in layer])[:, None] for layer in kept),
+        exponent=tuple(np.array([got.exponent for got in layer]) for layer in kept),
+    )
