@@ -55,6 +55,47 @@ class Edge:
         return -(-(self.first + self.columns) // self.simd)
 
 
+@dataclass(frozen=True)
+class SumsEdge:
+    """The way of the sums of a layer's errors, over its rows, to the layer that hears them.
+
+    Parameters
+    ----------
+    kind
+        ``down``: to the layer below; ``loop_error``: through recurrent weights, to itself.
+    source, sink
+        Layers.
+    columns, simd, first
+        Sums, and how they lie, as in `Edge`; `simd` is that of the source's engine.
+    """
+
+    kind: str
+    source: int
+    sink: int
+    columns: int
+    simd: int
+    first: int
+
+    @property
+    def tiles(self) -> int:
+        """Words of sums."""
+        return -(-(self.first + self.columns) // self.simd)
+
+
+def lay_out_sums(engines: Sequence[Engine]) -> tuple[SumsEdge, ...]:
+    """Lay out the sums that learning sends down, then those that stay, by layer."""
+    pieces = sorted((p for engine in engines for p in engine.passes), key=lambda p: p.layer)
+    down = [
+        SumsEdge("down", p.layer, p.layer - 1, p.spec.inputs, p.simd, 0) for p in pieces if p.sends
+    ]
+    loops = [
+        SumsEdge("loop_error", p.layer, p.layer, p.spec.outputs, p.simd, p.spec.inputs % p.simd)
+        for p in pieces
+        if p.loops
+    ]
+    return (*down, *loops)
+
+
 def lay_out_edges(layers: Sequence[LayerSpec], engines: Sequence[Engine]) -> tuple[Edge, ...]:
     """Edges into each layer in turn, then the recurrent ones."""
     places = {piece.layer: (engine, piece) for engine in engines for piece in engine.passes}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from vle.compiler.activation import Table
-from vle.compiler.circuit.edges import Edge, lay_out_edges
+from vle.compiler.circuit.edges import Edge, SumsEdge, lay_out_edges, lay_out_sums
 from vle.compiler.circuit.geometry import Engine, lay_out_engines
 from vle.compiler.learning.network import LearningNetwork
 from vle.compiler.network import NetworkSpec
@@ -95,6 +95,15 @@ class ChipSpec:
                 raise ValueError(f"{layer.name}: parameters must fit 32 bits")
             if isinstance(layer.activation, Table) and layer.rate_format.width > 31:
                 raise ValueError(f"{layer.name}: steps of its table must fit 32 bits")
+        self._check_learning()
+
+    def _check_learning(self) -> None:
+        if self.learning is None:
+            return
+        for engine in self.folding.engines:
+            kinds = {self.learning.learning[k].time_constants for k in engine.layers}
+            if len(kinds) > 1:
+                raise ValueError("time constants must learn in all layers of an engine or in none")
 
     @cached_property
     def engines(self) -> tuple[Engine, ...]:
@@ -114,6 +123,11 @@ class ChipSpec:
     def edge(self, layer: int) -> Edge:
         """Way of the frames that a layer hears from below."""
         return self.edges[layer]
+
+    @cached_property
+    def sums(self) -> tuple[SumsEdge, ...]:
+        """Ways that sums of errors take, where it learns: down, then back into the same layer."""
+        return lay_out_sums(self.engines)
 
     def engine_of(self, layer: int) -> tuple[Engine, int]:
         """Engine that serves a layer, and the layer's place in its order of work."""

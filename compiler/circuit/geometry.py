@@ -44,6 +44,16 @@ class Pass:
     learning: LearningSpec | None = None
 
     @property
+    def loops(self) -> bool:
+        """Whether errors pass through the layer's own recurrent weights."""
+        return self.learning is not None and self.learning.loop and self.spec.recurrent
+
+    @property
+    def sends(self) -> bool:
+        """Whether sums of its errors go to a layer below."""
+        return self.learning is not None and self.layer > 0
+
+    @property
     def groups(self) -> int:
         """Groups of `pe` rows."""
         return -(-self.spec.outputs // self.pe)
@@ -57,6 +67,16 @@ class Pass:
     def fold(self) -> int:
         """Words of weights, and cycles to read them."""
         return self.groups * self.tiles
+
+    @property
+    def sums_down(self) -> bool:
+        """Whether a layer below needs the sums of its errors over rows."""
+        return self.learning is not None and self.layer > 0
+
+    @property
+    def sums_loop(self) -> bool:
+        """Whether the layer itself does."""
+        return self.learning is not None and self.learning.loop and self.spec.recurrent
 
     @property
     def group_rows(self) -> list[int]:
@@ -122,6 +142,26 @@ class Engine:
     def error_width(self) -> int:
         """Bits of an error; 0 where nothing learns."""
         return max(p.learning.error_width if p.learning else 0 for p in self.passes)
+
+    @property
+    def groups(self) -> int:
+        """Groups of rows of all passes."""
+        return sum(piece.groups for piece in self.passes)
+
+    @property
+    def learning(self) -> tuple[LearningSpec, ...]:
+        """How its layers learn, in the order of work; empty where they do not."""
+        return tuple(piece.learning for piece in self.passes if piece.learning is not None)
+
+    @property
+    def v_width(self) -> int:
+        """Bits of a low-passed error."""
+        return max(learning.v_width for learning in self.learning)
+
+    @property
+    def learns_time_constants(self) -> bool:
+        """Whether the time constants of its layers learn; all of them do, or none."""
+        return any(learning.time_constants for learning in self.learning)
 
     @property
     def weight_width(self) -> int:

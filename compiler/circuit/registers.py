@@ -4,39 +4,52 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import Any
+
+import numpy as np
 
 from vle.compiler.circuit.folding import ChipSpec
 from vle.compiler.circuit.windows import (
     NEURON_KINDS,
     Region,
     Window,
+    error_kinds,
     lane_bits,
     lay_out_regions,
+    neuron_kinds,
     tables,
     windows_of,
 )
+from vle.compiler.learning.spec import LearningSpec
+from vle.compiler.learning.step import Clamped
 
 IDENTITY = 0x564C4531  # "VLE1"
 VERSION = 1
+PROBES = 4  # of a chip that learns
 __all__ = [
     "COUNTERS",
     "IDENTITY",
     "LAYER_FLAGS",
+    "LEARNING_FLAGS",
     "NEURON_KINDS",
+    "PROBES",
     "VERSION",
     "Region",
     "Register",
     "RegisterMap",
     "Window",
+    "error_kinds",
     "lane_bits",
+    "layer_flags",
+    "neuron_kinds",
     "register_map",
     "tables",
 ]
 COUNTERS = ("current", "prosp", "rate")
 LAYER_FLAGS = ("waiting", "zero_u", "zero_loop", "zero_rate", "start")
+LEARNING_FLAGS = (*LAYER_FLAGS, "zero_error")
 
 
 @dataclass(frozen=True)
@@ -72,7 +85,9 @@ class RegisterMap:
     core_base
         First word address that the core answers, not the top's registers.
     flags_base
-        Word address of the flags of the network; those of layer `l` follow at `+ 1 + l`.
+        Word address of the flags of the network; those of layer `l` follow at `+ 1 + l`. Where it
+        learns, `EXPONENT[l]` (`exponent | quiet << 8 | exponent of the step before << 16`) and
+        `NOISE[l]` follow them.
     address_width
         Bits of a word address.
     registers, windows
@@ -108,14 +123,22 @@ class RegisterMap:
 def register_map(chip: ChipSpec) -> RegisterMap:
     """Lay out the addresses of a chip."""
     layers = len(chip.network.layers)
-    registers = list(_registers(layers))
+    registers = _registers(layers)
+    if chip.learning is not None:
+        registers += _learning_registers(layers, 1 + max(r.address for r in registers))
     core_base = 1 << max(r.address for r in registers).bit_length()
     registers.append(Register("FLAGS", core_base, "rw", ("fresh",)))
     registers += [
-        Register(f"LAYER_FLAGS[{layer}]", core_base + 1 + layer, "rw", LAYER_FLAGS)
+        Register(f"LAYER_FLAGS[{layer}]", core_base + 1 + layer, "rw", layer_flags(chip))
         for layer in range(layers)
     ]
-    regions = lay_out_regions(chip, core_base + 1 + layers)
+    if chip.learning is not None:
+        registers += [
+            Register(f"{name}[{layer}]", core_base + 1 + (place + 1) * layers + layer, "rw")
+            for place, name in enumerate(("EXPONENT", "NOISE"))
+            for layer in range(layers)
+        ]
+    regions = lay_out_regions(chip, registers[-1].address + 1)
     windows = tuple(w for region in regions for w in windows_of(chip, region))
     end = regions[-1].base + (1 << regions[-1].address_width)
     return RegisterMap(
@@ -127,6 +150,20 @@ def register_map(chip: ChipSpec) -> RegisterMap:
         windows,
         regions,
     )
+
+
+def layer_flags(chip: ChipSpec) -> tuple[str, ...]:
+    """Name the flags of a layer from the lowest bit."""
+    return LAYER_FLAGS if chip.learning is None else LEARNING_FLAGS
+
+
+def _learning_registers(layers: int, base: int) -> list[Register]:
+    """Rates, counters and probes of a chip that learns."""
+    names = [(f"{kind}[{k}]", "rw") for kind in ("RATE", "TAU_RATE") for k in range(layers)]
+    names += [(f"CLAMPED[{k}][{what}]", "r") for k in range(layers) for what in Clamped._fields]
+    names += [(f"PROBE[{k}]", "rw") for k in range(PROBES)]
+    names += [("PROBE_LOST", "r"), ("TARGET_ERRORS", "r")]
+    return [Register(name, base + k, access) for k, (name, access) in enumerate(names)]
 
 
 def _registers(layers: int) -> list[Register]:
@@ -155,4 +192,16 @@ def _hash(chip: ChipSpec, windows: tuple[Window, ...]) -> int:
         digest.update(repr(rest).encode())
         for words in (spec.weight, spec.scale, spec.bias, spec.alpha, spec.rho):
             digest.update(words.astype("<i8").tobytes())
+    if chip.learning is not None:
+        digest.update(chip.learning.loss.encode())
+        for learning in chip.learning.learning:
+            digest.update(_learning_words(learning))
     return int.from_bytes(digest.digest()[:4], "big")
+
+
+def _learning_words(learning: LearningSpec) -> bytes:
+    """All of a layer's learning that its circuit or its initial parameters depend on."""
+    names = [field.name for field in fields(learning)]
+    values = [getattr(learning, name) for name in names]
+    plain = [v.tolist() if isinstance(v, np.ndarray) else v for v in values]
+    return repr(list(zip(names, plain, strict=True))).encode()

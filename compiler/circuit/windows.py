@@ -9,8 +9,15 @@ from vle.compiler.activation import Table
 from vle.compiler.circuit.edges import Edge
 from vle.compiler.circuit.folding import ChipSpec
 from vle.compiler.circuit.geometry import Engine, Pass
+from vle.compiler.learning.derivative import PRIME_WIDTH
+from vle.compiler.learning.errors import SUM_WIDTH
+from vle.compiler.learning.time_constants import LOG_WIDTH, SENSITIVITY_WIDTH
 
 NEURON_KINDS = ("scale", "bias", "alpha", "rho", "u")
+LOG_KINDS = ("log_m", "log_r")
+SENSE_KINDS = ("sense_low", "sense_m", "sense_r")
+ERROR_KINDS = ("v", "kappa", "beta")
+SIGNED = ("bias", "u", "v", "prime", "rate", *SENSE_KINDS)
 
 
 @dataclass(frozen=True)
@@ -29,7 +36,10 @@ class Window:
         ``layer<l>.<kind>``.
     kind
         ``weight scale bias alpha rho u rate loop table_value table_delta``; ``rate``: what the
-        layer above will hear of this one, ``loop``: what it will hear of itself.
+        layer above will hear of this one, ``loop``: what it will hear of itself. Where it learns
+        also ``v prime kappa beta down loop_error log_m log_r sense_low sense_m sense_r``, and
+        the ``rate`` of the top layer, which its next targets are compared with; ``down``: sums of
+        errors for the layer below, ``loop_error``: for itself, laid out as frames are.
     engine, layer
         Whose.
     base
@@ -86,6 +96,23 @@ def lane_bits(lanes: int) -> int:
     return (lanes - 1).bit_length()
 
 
+def neuron_kinds(engine: Engine) -> tuple[str, ...]:
+    """Words per neuron that the neuron pipeline holds."""
+    if not engine.learns:
+        return NEURON_KINDS
+    if not engine.learns_time_constants:
+        return ("bias", "alpha", "rho", "u")
+    filtered = any(learning.filtered for learning in engine.learning)
+    return ("bias", "u", *LOG_KINDS, *(SENSE_KINDS if filtered else ()))
+
+
+def error_kinds(engine: Engine) -> tuple[str, ...]:
+    """Words per neuron that the error unit holds."""
+    if not engine.learns:
+        return ()
+    return ERROR_KINDS[:1] if engine.learns_time_constants else ERROR_KINDS
+
+
 def tables(engine: Engine) -> tuple[Table, ...]:
     """Distinct tables of an engine, in the order of work."""
     found: list[Table] = []
@@ -110,7 +137,7 @@ def _memories(chip: ChipSpec) -> Iterator[Region]:
     """All memories, not placed yet."""
     for engine in chip.engines:
         yield Region("weight", engine.index, 0, engine.fold, engine.lanes)
-        for kind in NEURON_KINDS:
+        for kind in neuron_kinds(engine):
             yield Region(kind, engine.index, 0, engine.neurons)
         for place, spec in enumerate(tables(engine)):
             yield Region("table_value", engine.index, 0, len(spec.value), detail=place)
@@ -118,16 +145,30 @@ def _memories(chip: ChipSpec) -> Iterator[Region]:
     for place, edge in enumerate(chip.edges):
         if edge.source is not None:
             yield Region("frame", place, 0, edge.tiles, edge.simd)
+    if chip.learning is not None:
+        yield from _learning_memories(chip)
+
+
+def _learning_memories(chip: ChipSpec) -> Iterator[Region]:
+    """List the memories that learning adds, not placed yet."""
+    for engine in chip.engines:
+        for kind in (*error_kinds(engine), "prime"):
+            yield Region(kind, engine.index, 0, engine.neurons)
+    yield Region("top_rate", len(chip.network.layers) - 1, 0, chip.network.layers[-1].outputs)
+    for sums in chip.sums:
+        yield Region(sums.kind, sums.source, 0, sums.tiles, sums.simd)
 
 
 def windows_of(chip: ChipSpec, region: Region) -> list[Window]:
     """Show each layer's part of a memory."""
     if region.kind == "frame":
         return [_frame_window(chip, region, chip.edges[region.owner])]
+    if region.kind in ("down", "loop_error", "top_rate"):
+        return [_layer_window(chip, region)]
     engine = chip.engines[region.owner]
     if region.kind == "weight":
         return [_weight_window(region, engine, piece) for piece in engine.passes]
-    if region.kind in NEURON_KINDS:
+    if region.kind in (*neuron_kinds(engine), *error_kinds(engine), "prime"):
         return [_neuron_window(region, engine, piece) for piece in engine.passes]
     delta = region.kind == "table_delta"
     return [
@@ -166,6 +207,32 @@ def _frame_window(chip: ChipSpec, region: Region, edge: Edge) -> Window:
     )
 
 
+def _layer_window(chip: ChipSpec, region: Region) -> Window:
+    """Show a memory of one layer: rates of the top, or sums on their way down."""
+    layer, spec = region.owner, chip.network.layers[region.owner]
+    plain = Window(
+        name=f"layer{layer}.{region.kind}",
+        kind=region.kind,
+        engine=chip.engine_of(layer)[0].index,
+        layer=layer,
+        base=region.base,
+        count=region.depth << lane_bits(region.lanes),
+        width=SUM_WIDTH,
+        signed=True,
+        high=(1 << SUM_WIDTH - 1) - 1,
+        lanes=region.lanes,
+        simd=region.lanes,
+        tiles=region.depth,
+    )
+    if region.kind == "top_rate":
+        top = spec.rate_format
+        return replace(
+            plain, name=f"layer{layer}.rate", kind="rate", width=top.width, high=top.high
+        )
+    found = (s.first for s in chip.sums if (s.kind, s.source) == (region.kind, layer))
+    return replace(plain, first=next(found))
+
+
 def _weight_window(region: Region, engine: Engine, piece: Pass) -> Window:
     return Window(
         name=f"layer{piece.layer}.weight",
@@ -186,10 +253,15 @@ def _weight_window(region: Region, engine: Engine, piece: Pass) -> Window:
 
 def _neuron_window(region: Region, engine: Engine, piece: Pass) -> Window:
     spec, kind = piece.spec, region.kind
-    signed = kind in ("bias", "u")
-    widths = {"scale": spec.scale_width, "alpha": spec.constant_width, "rho": spec.constant_width}
-    width = widths.get(kind, spec.u_format.width)
+    signed = kind in SIGNED
+    width = _width(piece, kind)
     high = (1 << width - signed) - 1
+    if kind == "alpha":
+        high = min(high, 1 << spec.alpha_shift)
+    if piece.learning is not None and kind == "beta":
+        high = min(high, 1 << piece.learning.beta_shift)
+    if piece.learning is not None and kind in LOG_KINDS:
+        high = piece.learning.log_high
     return Window(
         name=f"layer{piece.layer}.{kind}",
         kind=kind,
@@ -199,5 +271,16 @@ def _neuron_window(region: Region, engine: Engine, piece: Pass) -> Window:
         count=spec.outputs,
         width=width,
         signed=signed,
-        high=min(high, 1 << spec.alpha_shift) if kind == "alpha" else high,
+        high=high,
     )
+
+
+def _width(piece: Pass, kind: str) -> int:
+    """Bits of a layer's word."""
+    spec = piece.spec
+    widths = {"scale": spec.scale_width, "alpha": spec.constant_width, "rho": spec.constant_width}
+    widths |= dict.fromkeys(("kappa", "beta"), spec.constant_width)
+    widths |= dict.fromkeys(LOG_KINDS, LOG_WIDTH) | dict.fromkeys(SENSE_KINDS, SENSITIVITY_WIDTH)
+    if piece.learning is not None:
+        widths |= {"prime": PRIME_WIDTH, "v": piece.learning.v_width}
+    return widths.get(kind, spec.u_format.width)
