@@ -12,6 +12,7 @@ from vle.compiler.circuit import latency
 from vle.compiler.circuit.eventgraph import group_queue_depth
 from vle.compiler.fixed import Raw, width_of
 from vle.compiler.layer import LayerSpec
+from vle.compiler.learning.derivative import OfRate
 from vle.compiler.learning.spec import LearningSpec
 
 Plan = tuple[int, int, tuple[int, ...]]
@@ -33,6 +34,8 @@ class Pass:
         Where its weights and its neurons begin in the engine's memories.
     learning
         How the layer learns; None: it does not.
+    top
+        Whether it is the network's last layer, which targets are compared with.
     """
 
     layer: int
@@ -42,6 +45,7 @@ class Pass:
     weight_base: int
     neuron_base: int
     learning: LearningSpec | None = None
+    top: bool = False
 
     @property
     def loops(self) -> bool:
@@ -131,7 +135,7 @@ class Engine:
     @property
     def state_loop(self) -> int:
         """Cycles between two steps that a neuron's potential needs to be written and read."""
-        return latency.STATE_LOOP
+        return latency.LEARNED_STATE_LOOP if self.learns_time_constants else latency.STATE_LOOP
 
     @property
     def learns(self) -> bool:
@@ -210,9 +214,42 @@ class Engine:
         return latency.synapse_stages(self.simd)
 
     @property
+    def front(self) -> int:
+        """Clocks that constants take to follow from logarithms, where time constants learn."""
+        return latency.CONSTANTS_FRONT if self.learns_time_constants else 0
+
+    @property
+    def prosp_stage(self) -> int:
+        """From a row at the neurons to its potentials."""
+        return latency.PROSP_STAGE + self.front
+
+    @property
     def rate_stage(self) -> int:
         """From a row at the neurons to its rate."""
-        return latency.PROSP_STAGE + self.activation_stages
+        return self.prosp_stage + self.activation_stages
+
+    @property
+    def prime_stage(self) -> int:
+        """From a row at the neurons to its derivative, by when all that it learned is written."""
+        of_rate = any(isinstance(learning.derivative, OfRate) for learning in self.learning)
+        ready = self.rate_stage + (latency.PRIME_OF_RATE if of_rate else 0)
+        return max(ready, self.state_loop if self.learns_time_constants else 0)
+
+    @property
+    def error_words(self) -> int:
+        """From the issue of a row's address to its words at the error unit."""
+        return latency.ERROR_WORDS + self.front
+
+    @property
+    def error_stages(self) -> int:
+        """From the issue of a row's address to its error and its learning signal."""
+        top, loops = (any(getattr(p, name) for p in self.passes) for name in ("top", "loops"))
+        return latency.error_stages(self.front, top=top, loops=loops)
+
+    @property
+    def scale_stages(self) -> int:
+        """From the issue of the last row's address to the exponent of the next step."""
+        return self.error_stages + 1
 
     @property
     def latency(self) -> int:
@@ -277,6 +314,7 @@ def _passes(
     weight_base = neuron_base = 0
     for index in served:
         at = (weight_base, neuron_base)
-        piece = Pass(index, layers[index], pe, simd, *at, learning[index])
+        top = index + 1 == len(layers)
+        piece = Pass(index, layers[index], pe, simd, *at, learning[index], top)
         weight_base, neuron_base = weight_base + piece.fold, neuron_base + piece.spec.outputs
         yield piece

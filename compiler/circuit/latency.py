@@ -14,6 +14,13 @@ Synapses that learn, beside it, from the same address (errors and signals regist
 
     backward  3, 4 products   4 + P sums over PE   5 + P a column's sum, and that of its rows before
     update    3 product and draws   4 new weight, at the memory's write port
+
+Errors, from the cycle in which a row's address is issued (F = CONSTANTS_FRONT where time constants
+learn, else 0)::
+
+    2 + F words   (target - r, where the engine has the top layer)   + 1 coarse shift   + 2 aligned
+    (sum, where errors recur)   + 1 prime * s   + 2 inst_e   + 3 kappa * inst_e   + 4 sum   + 5 e
+    + 6 rate * e   + 7 coarse shift   + 8 learning signal
 """
 
 from __future__ import annotations
@@ -60,3 +67,14 @@ def activation_stages(spec: ActivationSpec) -> int:
         return 5  # entry read, registered, delta * fraction twice, sum
     slopes = (spec.negative_slope, spec.positive_slope)
     return 2 if all(map(is_shift, slopes)) else 4  # sum, clamp; a product before
+
+
+ERROR_WORDS = 2  # of a row's words at the error unit, where its time constants do not learn
+CONSTANTS_FRONT = 4  # more for constants that follow from logarithms
+PRIME_OF_RATE = 3  # of a derivative after the rate that it follows from
+LEARNED_STATE_LOOP = 16  # of a logarithm, read to written
+
+
+def error_stages(front: int, *, top: bool, loops: bool) -> int:
+    """From the issue of a row's address to its error and its learning signal."""
+    return ERROR_WORDS + front + top + 2 + loops + 8
