@@ -18,6 +18,7 @@ from vle.errors import CompileError, VleError
 
 if TYPE_CHECKING:
     from vle.compiler import Design
+    from vle.compiler.quantization.learning import LearningOptions
 
 BAD_INPUT, BUG = 2, 1
 PATH = click.Path(path_type=Path)
@@ -34,7 +35,11 @@ PATH = click.Path(path_type=Path)
 @click.option("--dt", type=float, help="Step of a NIR graph, in the unit of its time constants.")
 @click.option("--like", type=PATH, help="Bundle whose formats, scales and engines to take over.")
 @click.option("--verilog/--no-verilog", default=True, show_default=True, help="Write top.v too.")
-@click.option("--learning", is_flag=True, help="A chip that learns (not there yet).")
+@click.option("--learning", is_flag=True, help="A chip that learns while it runs.")
+@click.option("--learn-tau", is_flag=True, help="Its time constants learn too.")
+@click.option("--rate", type=float, help="Learning rate at power-up. [0.01]")
+@click.option("--weight-range", type=float, help="How large its weights can grow. [4 x largest]")
+@click.option("--seed", type=int, help="Of its stochastic rounding. [1]")
 @click.option("--bitstream", is_flag=True, help="Run the FPGA tools too (not there yet).")
 @click.option("-q", "--quiet", is_flag=True, help="Write nothing but errors.")
 @click.option("--json", "as_json", is_flag=True, help="Write the report as JSON.")
@@ -81,21 +86,38 @@ def _compile(
     output: Path | None,
     calibration: Path | None,
     verilog: bool,
-    learning: bool,
     bitstream: bool,
     dt: float | None,
     **options: Any,
 ) -> dict[str, Any]:
     """Compile and write the bundle; return the report."""
-    for wanted, name in ((learning, "--learning"), (bitstream, "--bitstream")):
-        if wanted:
-            raise CompileError(f"{name} is not there yet: this version makes chips that infer")
+    if bitstream:
+        raise CompileError("--bitstream is not there yet: this version ends at Verilog")
     target = output or Path("build") / model.stem
     design = _design(terminal, model, calibration, options, dt)
     with terminal.working("writing the bundle" + (" and its Verilog" if verilog else "")):
         design.save(target, verilog=verilog)
     terminal.show(model, target, design.report)
     return design.report
+
+
+def _learning(options: dict[str, Any]) -> LearningOptions | bool:
+    """Take the options of learning out of all others, and put them together."""
+    from vle.compiler.quantization.learning import LearningOptions  # noqa: PLC0415 - see `_design`
+
+    names = {"rate": "rate", "weight_range": "weight_range", "seed": "seed"}
+    given = {field: options.pop(name) for name, field in names.items()}
+    chosen = {field: value for field, value in given.items() if value is not None}
+    if options.pop("learn_tau"):
+        chosen["time_constants"] = True
+    if not options.pop("learning"):
+        if chosen:
+            raise CompileError("--learn-tau, --rate, --weight-range and --seed need --learning")
+        return False
+    try:
+        return LearningOptions(**chosen)
+    except ValueError as error:
+        raise CompileError(str(error)) from error
 
 
 def _design(
@@ -111,6 +133,7 @@ def _design(
     from vle.compiler.cli.data import read_calibration  # noqa: PLC0415
     from vle.compiler.frontend import import_model  # noqa: PLC0415
 
+    options["learning"] = _learning(options)
     with terminal.working(f"reading {model}"):
         imported = import_model(model, dt=dt)
         data = None if calibration is None else read_calibration(calibration, imported.network)

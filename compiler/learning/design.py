@@ -159,8 +159,10 @@ class LearningDesign(Design):
             return self._run_sequence(words[:, 0], aligned, reset, trace)
         if not reset:
             raise ValueError("x must be one sequence (T, inputs) where it continues another")
-        net, state = self.learning, self.state
-        got = run_raw(present(net, state), Session(), words, aligned=aligned, trace=trace)
+        net, state, session = self.learning, self.state, Session()
+        got = run_raw(present(net, state), session, words, aligned=aligned, trace=trace)
+        pairs = zip(self.saturation, session.saturation, strict=True)
+        self._learning.saturation = tuple(before.plus(more) for before, more in pairs)
         steps = words.shape[1] * (len(words) + (self.latency_steps if aligned else 0))
         self._learning.state = net.clear(net.passed(state, steps))
         return got

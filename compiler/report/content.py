@@ -10,13 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vle.compiler.circuit import timing
+from vle.compiler.circuit.folding import ChipSpec
 from vle.compiler.design import Design
 from vle.compiler.fixed import Fixed
+from vle.compiler.learning.spec import Points
 from vle.compiler.planning.boards import Board
 from vle.compiler.planning.resources import Resources, fit, resources
 from vle.compiler.quantization.bounds import rate_errors
 from vle.compiler.quantization.calibration import Calibration
 from vle.compiler.quantization.formats import Widths
+from vle.compiler.quantization.learning import LearningOptions
 from vle.compiler.quantization.proof import AccumulatorProof
 from vle.compiler.quantization.quantize import Quantized
 from vle.compiler.quantization.ranges import Range, count_exponents, signals
@@ -37,6 +40,7 @@ class Facts:
     widths: Widths
     board: Board | None
     notes: tuple[str, ...]
+    learning: LearningOptions | None = None
 
 
 def build_report(design: Design, facts: Facts) -> dict[str, Any]:
@@ -69,6 +73,7 @@ def build_report(design: Design, facts: Facts) -> dict[str, Any]:
             **comparison,
         },
         "board": _board(design, facts.board),
+        "learning": _learning(design, facts.learning),
         "widths": asdict(facts.widths),
         "memories": [
             {"kind": kind, "owner": owner, "width": width, "depth": depth, "banks": banks}
@@ -186,6 +191,33 @@ def _input(design: Design, facts: Facts) -> dict[str, Any]:
         "range": _span(seen),
         "saturation": design.input_saturation,
         "exponents": {str(e): n for e, n in sorted(counts.items())},
+    }
+
+
+def _learning(design: Design, options: LearningOptions | None) -> dict[str, Any] | None:
+    """How the chip learns, and what that costs in clocks."""
+    net = design.chip.learning
+    if net is None:
+        return None
+    assert options is not None
+    points = [Points.of(*pair) for pair in zip(net.network.layers, net.learning, strict=True)]
+    return {
+        "options": asdict(options),
+        "loss": net.loss,
+        "cycles_per_step_without": _number(
+            timing.steady_cycles(ChipSpec(design.network, design.folding))
+        ),
+        "layers": [
+            {
+                "plasticity": learning.plasticity,
+                "error_recurrence": learning.loop,
+                "time_constants": learning.time_constants,
+                "traces": learning.groups,
+                "weight_limit": float(np.ldexp(1.0, layer.weight_width - 1 - point.weight)),
+                "weight_step": float(np.ldexp(1.0, -point.weight)),
+            }
+            for layer, learning, point in zip(net.network.layers, net.learning, points, strict=True)
+        ],
     }
 
 

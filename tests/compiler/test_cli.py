@@ -191,7 +191,9 @@ def test_calibration_that_is_no_array(compiled, model, tmp_path, here):
 @pytest.mark.parametrize(
     ("arguments", "rule"),
     [
-        (["--learning"], "--learning is not there yet"),
+        (["--rate", "0.1"], "--learn-tau, --rate, --weight-range and --seed need --learning"),
+        (["--learning", "--rate", "-1"], "rate must be 0 or more"),
+        (["--learning", "--weight-range", "0"], "weight_range must be positive"),
         (["--bitstream"], "--bitstream is not there yet"),
         (["--input-range", "1", "-1"], "input"),
         (["--input-range", "nan", "1"], "input"),
