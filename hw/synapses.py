@@ -1,26 +1,34 @@
-"""The PE x SIMD array: weights, products, sums."""
+"""The PE x SIMD array: weights, products, sums, updates."""
 
 from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Member, Out
 
 from vle.compiler.circuit.geometry import Engine
 from vle.compiler.circuit.latency import PRODUCT_STAGE, RADIX, tree_stages
 from vle.compiler.circuit.registers import lane_bits
+from vle.compiler.learning.errors import SUM_WIDTH
+from vle.compiler.learning.updates import SIGNAL_WIDTH
 from vle.hw.bus import AccessSignature
+from vle.hw.column_sums import ColumnSums
+from vle.hw.noise import STATE_WIDTH
 from vle.hw.numeric import Delay
+from vle.hw.weight_update import WeightUpdate
 
 
 class SynapseArray(wiring.Component):
     """Row sums of a group: `acc[p] = sum over tiles and lanes of weight * operand`.
 
     One word of all `pe * simd` weights per clock. From the issue of a group's last tile to its
-    sums: `5 + tree_stages(simd)` clocks; nothing in it ever waits. The word read stands registered
-    at stage 2 and the memory has a write port per lane: further users of the same read (the
-    transposed product, the update) join there.
+    sums: `5 + tree_stages(simd)` clocks; nothing in it ever waits.
+
+    Where its layers learn, the same word also gives sums over rows, `sum_j = sum over groups and
+    rows of weight * e` (`ColumnSums`), and is written back as `weight + signal * heard`
+    (`WeightUpdate`): one read, three uses, a multiplier each. The new word can be read
+    `UPDATE_LOOP` clocks after the old one's address.
 
     Parameters
     ----------
@@ -37,13 +45,33 @@ class SynapseArray(wiring.Component):
         Sums of `pe` rows, row 0 in the lowest bits.
     access
         From the bus: address of the word, then of the lane.
+
+    Where its layers learn, moreover:
+
+    place, first_group, last_group
+        Stage 0: the layer by its place in the order of work; whether the tile is of the first, of
+        the last group of its pass.
+    noise
+        Stage 1: state of the layer's draws; it stands during a pass.
+    e, signal, heard
+        Stage 2: errors and learning signals of `pe` rows, 0 beyond the last; what the columns
+        hear filtered, trace by trace, where a layer learns by that.
+    down_valid, loop_valid, sums
+        `latency.sum_stage` clocks after a tile of the last group: columns of the layer below, and
+        of the layer itself, per place.
+    written, written_address, written_words
+        `UPDATE_STAGE`: the word written back.
+    clamped, clamped_place
+        Weights clamped, some clocks later, and their layer.
     """
 
     def __init__(self, engine: Engine):
         self.engine = engine
         self.address_bits = max(1, (engine.fold - 1).bit_length())
+        learning = self._learning_members() if engine.learns else {}
         super().__init__(
             {
+                **learning,
                 "valid": In(1),
                 "address": In(self.address_bits),
                 "first": In(1),
@@ -54,6 +82,28 @@ class SynapseArray(wiring.Component):
                 "access": In(AccessSignature(self.address_bits + lane_bits(engine.lanes))),
             }
         )
+
+    def _learning_members(self) -> dict[str, Member]:
+        engine = self.engine
+        self.update = WeightUpdate(engine)
+        updated = self.update.signature.members
+        members = {
+            "place": updated["place"],
+            **dict.fromkeys(("first_group", "last_group"), In(1)),
+            "noise": In(STATE_WIDTH),
+            "e": In(engine.pe * engine.error_width),
+            "signal": In(engine.pe * SIGNAL_WIDTH),
+            **dict.fromkeys(("down_valid", "loop_valid"), Out(len(engine.passes))),
+            "sums": Out(engine.simd * SUM_WIDTH),
+            "written": Out(1),
+            "written_address": updated["address"],
+            "written_words": updated["o"],
+            "clamped": updated["clamped"],
+            "clamped_place": updated["clamped_place"],
+        }
+        if self.update.traces:
+            members["heard"] = updated["heard"]
+        return members
 
     def elaborate(self, platform) -> Module:
         m = Module()
@@ -68,7 +118,60 @@ class SynapseArray(wiring.Component):
             m.d.sync += acc.eq(Mux(first[sums_stage], 0, acc) + total)
             accumulators.append(acc)
         m.d.comb += [self.o.eq(Cat(accumulators)), self.o_valid.eq(last[sums_stage + 1])]
+        if engine.learns:
+            self._learn(m, weights, first, Delay(m, self.valid, "valid"))
         return m
+
+    def _learn(self, m: Module, weights: Value, first: Delay, valid: Delay) -> None:
+        """Connect the other two uses of the word."""
+        place, first_group = Delay(m, self.place, "place"), Delay(m, self.first_group, "head")
+        update = m.submodules.update = self.update
+        m.d.comb += [
+            *(
+                getattr(update, name).eq(stages[1])
+                for name, stages in (("valid", valid), ("first", first))
+            ),
+            update.first_group.eq(first_group[1]),
+            update.place.eq(place[1]),
+            update.noise.eq(self.noise),
+            update.weights.eq(weights),
+            update.signal.eq(self.signal),
+            update.operand.eq(self.operand),
+            self.written.eq(update.o_valid),
+            self.written_address.eq(update.address),
+            self.written_words.eq(update.o),
+            self.clamped.eq(update.clamped),
+            self.clamped_place.eq(update.clamped_place),
+        ]
+        if update.traces:
+            m.d.comb += update.heard.eq(self.heard)
+        if any(piece.sends or piece.loops for piece in self.engine.passes):
+            last_group = Delay(m, self.last_group, "tail")
+            self._backward(m, weights, [valid, first, first_group, last_group, place])
+
+    def _backward(self, m: Module, weights: Value, stages: list[Delay]) -> None:
+        """Errors times weights, summed over the rows of a group."""
+        engine, totals = self.engine, []
+        for column in range(engine.simd):
+            totals.append(
+                self._tree(m, [self._error(m, weights, row, column) for row in range(engine.pe)])
+            )
+        width = len(totals[0])
+        m.submodules.columns = columns = ColumnSums(engine, width)
+        names, stage = ("valid", "first", "first_group", "last_group", "place"), PRODUCT_STAGE - 1
+        for name, stages_of in zip(names, stages, strict=True):
+            m.d.comb += getattr(columns, name).eq(stages_of[stage + tree_stages(engine.pe)])
+        m.d.comb += [
+            columns.totals.eq(Cat(totals)),
+            self.sums.eq(columns.sums),
+            self.down_valid.eq(columns.down_valid),
+            self.loop_valid.eq(columns.loop_valid),
+        ]
+
+    def _error(self, m: Module, weights: Value, row: int, column: int) -> Value:
+        weight = weights.word_select(row * self.engine.simd + column, self.engine.weight_width)
+        error = self.e.word_select(row, self.engine.error_width)
+        return self._multiplied(m, weight, error, f"back{row}_{column}")
 
     def _weights(self, m: Module) -> Value:
         """Return the word of weights of stage 2."""
@@ -79,10 +182,16 @@ class SynapseArray(wiring.Component):
         write, read = memory.write_port(granularity=width), memory.read_port()
         bits, word = lane_bits(engine.lanes), Signal(engine.lanes * width)
         bus_word, bus_lane = access.address[bits:], access.address[:bits]
+        w_address, data = bus_word, access.w_data[:width].replicate(engine.lanes)
+        enable = Mux(access.write, 1 << bus_lane, 0)
+        if engine.learns:
+            w_address = Mux(access.active, bus_word, self.written_address)
+            data = Mux(access.active, data, self.written_words)
+            enable = Mux(access.active, enable, self.written.replicate(engine.lanes))
         m.d.comb += [
-            write.addr.eq(bus_word),
-            write.data.eq(access.w_data[:width].replicate(engine.lanes)),
-            write.en.eq(Mux(access.write, 1 << bus_lane, 0)),
+            write.addr.eq(w_address),
+            write.data.eq(data),
+            write.en.eq(enable),
             read.addr.eq(Mux(access.active, bus_word, self.address)),
             access.r_data.eq(word.word_select(bus_lane, width).as_signed()),
         ]
@@ -90,14 +199,17 @@ class SynapseArray(wiring.Component):
         return word
 
     def _product(self, m: Module, weights: Value, row: int, column: int) -> Value:
-        """Multiply, registered twice behind the multiplier as the DSP blocks want it."""
         engine = self.engine
         weight = weights.word_select(row * engine.simd + column, engine.weight_width)
         operand = self.operand.word_select(column, engine.operand_width)
-        shape = signed(engine.weight_width + engine.operand_width)
-        product = Signal(shape, name=f"product{row}_{column}")
-        m.d.sync += product.eq(weight.as_signed() * operand.as_signed())
-        return Delay(m, product, f"product{row}_{column}")[1]
+        return self._multiplied(m, weight, operand, f"product{row}_{column}")
+
+    @staticmethod
+    def _multiplied(m: Module, weight: Value, factor: Value, name: str) -> Value:
+        """Multiply, registered twice behind the multiplier as the DSP blocks want it."""
+        product = Signal(signed(len(weight) + len(factor)), name=name)
+        m.d.sync += product.eq(weight.as_signed() * factor.as_signed())
+        return Delay(m, product, name)[1]
 
     @staticmethod
     def _tree(m: Module, words: list[Value]) -> Value:
