@@ -11,22 +11,29 @@ from numpy.typing import ArrayLike
 
 from vle.compiler.circuit.folding import ChipSpec
 from vle.compiler.design import Design
+from vle.compiler.fixed import Fixed
+from vle.compiler.frontend import Imported
+from vle.compiler.learning.design import LearningDesign
 from vle.compiler.planning.boards import Board, board_named
 from vle.compiler.planning.plan import DEFAULT_LANES, plan
 from vle.compiler.quantization.calibration import Calibration, calibrate
 from vle.compiler.quantization.formats import Widths
+from vle.compiler.quantization.given import Given
 from vle.compiler.quantization.learning import LearningOptions, learning_network
 from vle.compiler.quantization.overshoot import overshoot_notes
 from vle.compiler.quantization.proof import prove
 from vle.compiler.quantization.quantize import Quantized, quantize
+from vle.compiler.quantization.recorded import Recorded, recorded
 from vle.compiler.quantization.stability import error_notes
 from vle.compiler.report.content import Facts, build_report
 from vle.errors import CompileError
 from vle.sim import Activation, Network
 
+DEFAULT_BITS = (16, 16, 24)  # of weights, rates, potentials
+
 
 def compile_model(
-    model: str | os.PathLike[str] | Network,
+    model: str | os.PathLike[str] | Network | Imported,
     *,
     calibration: ArrayLike | None = None,
     input_range: tuple[ArrayLike, ArrayLike] | None = None,
@@ -64,7 +71,8 @@ def compile_model(
         A design, or its bundle, whose formats, scales and engines to take over: a network that was
         read back from a chip becomes the same integers again. Widths, lanes and board are its own.
     learning
-        Whether the chip learns, or how.
+        Whether the chip learns, or how. A file that was read back from a chip tells its formats;
+        they are taken over unless other widths are asked for.
     dt
         Length of a step of a NIR graph; see `vle.compiler.frontend.import_model`.
 
@@ -73,7 +81,9 @@ def compile_model(
     CompileError
         If the model cannot be read, quantised or fitted.
     """
-    network, notes, file = _read(model, dt)
+    imported, file = _read(model, dt)
+    network, notes = imported.network, imported.notes
+    asked = (weight_bits, rate_bits, potential_bits) != DEFAULT_BITS
     widths = _widths(weight=weight_bits, rate=rate_bits, potential=potential_bits)
     target = board_named(board) if isinstance(board, str) else board
     options = (LearningOptions() if learning else None) if isinstance(learning, bool) else learning
@@ -82,17 +92,39 @@ def compile_model(
         if pattern is not None:
             if lanes is not None or target is not None:
                 raise CompileError("lanes and board must not be given with like, whose are taken")
-            return _compile_like(network, pattern, notes, (calibration, input_range))
+            return _compile_like(network, pattern, notes, (calibration, input_range), options)
+        formats = None if file is None or asked else _recorded(file, network)
+        if formats is not None:
+            notes += ("formats are those that the file tells",)
+            input_range = input_range or _ends(formats.layers[0].x_format)
         known = calibrate(network, calibration, input_range)
-        quantized = quantize(network, known.ranges, widths, known.moments, learning=options)
+        moments = None if formats else known.moments
+        given = Given(imported.grids, imported.inputs)
+        quantized = quantize(
+            network, known.ranges, widths, moments, like=formats, learning=options, given=given
+        )
         learns = learning_network(network, quantized.network, options)
         folding = plan(quantized.network, lanes=lanes, board=target, learning=learns)
     except CompileError as error:
         raise CompileError(error.message, file=error.file or file, node=error.node) from error
     if lanes is None and target is None:
         notes += (f"neither lanes nor a board: planned for {DEFAULT_LANES} lanes",)
-    build = _Build(network, known, quantized, ChipSpec(quantized.network, folding, learns))
+    chip = ChipSpec(quantized.network, folding, learns)
+    build = _Build(network, known, quantized, chip, options)
     return build.design(widths, target, notes)
+
+
+def _recorded(file: str, network: Network) -> Recorded | None:
+    """Read the formats that an ONNX file tells of a network that was on a chip."""
+    if not file.endswith(".onnx"):
+        return None
+    from vle.sim.onnx_format import read_metadata  # noqa: PLC0415 - only files need onnx
+
+    return recorded(read_metadata(file), network)
+
+
+def _ends(fmt: Fixed) -> tuple[ArrayLike, ArrayLike]:
+    return fmt.real(fmt.low), fmt.real(fmt.high)
 
 
 def _compile_like(
@@ -100,17 +132,19 @@ def _compile_like(
     pattern: Design,
     notes: tuple[str, ...],
     inputs: tuple[ArrayLike | None, tuple[ArrayLike, ArrayLike] | None],
+    options: LearningOptions | None,
 ) -> Design:
     """Take formats, scales and engines over; every parameter goes to the nearest word."""
-    fmt = pattern.input_format
     data, stated = inputs
     if data is None and stated is None:
-        stated = fmt.real(fmt.low), fmt.real(fmt.high)
+        stated = _ends(pattern.input_format)
     known = calibrate(network, data, stated)
     _check_like(network, pattern.reference)
     widths = _widths(**pattern.report["widths"])
-    quantized = quantize(network, known.ranges, widths, like=pattern.network)
-    build = _Build(network, known, quantized, ChipSpec(quantized.network, pattern.folding))
+    quantized = quantize(network, known.ranges, widths, like=pattern.network, learning=options)
+    learns = learning_network(network, quantized.network, options)
+    chip = ChipSpec(quantized.network, pattern.folding, learns)
+    build = _Build(network, known, quantized, chip, options)
     return build.design(widths, None, notes)
 
 
@@ -149,27 +183,30 @@ class _Build:
     known: Calibration
     quantized: Quantized
     chip: ChipSpec
+    options: LearningOptions | None
 
     def design(self, widths: Widths, board: Board | None, notes: tuple[str, ...]) -> Design:
-        design = Design(self.network, self.chip, {})
+        make = Design if self.chip.learning is None else LearningDesign
+        design = make(self.network, self.chip, {})
         proofs = prove(self.chip, self.known.inputs)
         notes += self.known.notes + self.quantized.notes + error_notes(self.network)
         if self.known.source == "intervals" and self.known.inputs is not None:
             notes += overshoot_notes(self.network, self.chip.network, self.known.inputs)
-        facts = Facts(self.known, self.quantized, proofs, widths, board, notes)
+        facts = Facts(self.known, self.quantized, proofs, widths, board, notes, self.options)
         design.report.update(build_report(design, facts))
+        if isinstance(design, LearningDesign):
+            design.restart()  # as if it had not run the calibration data
         return design
 
 
 def _read(
-    model: str | os.PathLike[str] | Network, dt: float | None
-) -> tuple[Network, tuple[str, ...], str | None]:
-    """Return the network, the notes of its front end, and the file it came from."""
-    if isinstance(model, Network):
-        if dt is not None:
-            raise CompileError("dt must be left out: the network has its own")
-        return model, (), None
-    from vle.compiler.frontend import import_model  # noqa: PLC0415 - only files need onnx
+    model: str | os.PathLike[str] | Network | Imported, dt: float | None
+) -> tuple[Imported, str | None]:
+    """Return what a front end made of a model, and the file it came from."""
+    if isinstance(model, str | os.PathLike):
+        from vle.compiler.frontend import import_model  # noqa: PLC0415 - only files need onnx
 
-    imported = import_model(model, dt=dt)
-    return imported.network, imported.notes, str(Path(model))
+        return import_model(model, dt=dt), str(Path(model))
+    if dt is not None:
+        raise CompileError("dt must be left out: the network has its own")
+    return (Imported(model) if isinstance(model, Network) else model), None

@@ -11,15 +11,18 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vle.errors import CompileError
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
+    from vle.compiler.frontend.outputs import HostStep
+    from vle.compiler.quantization.given import LayerGrid, RateGrid
     from vle.sim import Network
 
 __all__ = ["Imported", "import_model", "read_model"]
@@ -35,10 +38,25 @@ class Imported:
         What the chip is to compute; `aligned` where the model knows no delay between its layers.
     notes
         What the user should know, such as a softmax that is left to the host.
+    host
+        What the host is to do with the answers, in order, to have those of the model.
+    grids
+        Of each layer, of a model that was quantised before; empty: the compiler's choice.
+    inputs
+        Of the inputs, likewise.
     """
 
     network: Network
     notes: tuple[str, ...] = ()
+    host: tuple[HostStep, ...] = ()
+    grids: tuple[LayerGrid, ...] = ()
+    inputs: RateGrid | None = None
+
+    def finish(self, answer: NDArray[Any]) -> NDArray[Any]:
+        """Do what is left to the host: from answers ``(..., outputs)`` to those of the model."""
+        for step in self.host:
+            answer = step.apply(answer)
+        return answer
 
 
 def read_model(path: str | os.PathLike[str]) -> Network:
@@ -77,20 +95,26 @@ def import_model(path: str | os.PathLike[str], *, dt: float | None = None) -> Im
         return _import_foreign(model)
     except CompileError as error:
         raise CompileError(error.message, file=str(path), node=error.node) from error
+    except RecursionError:
+        raise CompileError("graph must be less deep", file=str(path)) from None
     except FormatError as error:
         raise CompileError(error.message, file=str(path), node=error.node) from error
 
 
 def _import_foreign(model: ModelProto) -> Imported:
-    """Map a model of another producer to layers without memory, in steps of 1."""
+    """Map a model of another producer, in steps of 1."""
     from vle.compiler.frontend.chain import build_chain  # noqa: PLC0415
+    from vle.compiler.frontend.graph import Graph  # noqa: PLC0415
     from vle.compiler.frontend.layers import build_layers  # noqa: PLC0415
+    from vle.compiler.frontend.outputs import choose_output  # noqa: PLC0415
     from vle.compiler.frontend.reading import read_steps  # noqa: PLC0415
     from vle.sim import Network  # noqa: PLC0415
 
     with np.errstate(all="ignore"):  # what is not finite is refused, with its node
-        script = read_steps(model, build_chain(model))
-        layers, notes = build_layers(script.steps, script.inputs)
-    if not layers:
+        graph = Graph(model)
+        script = read_steps(graph, build_chain(graph, *choose_output(graph)))
+        built = build_layers(script.steps, script.inputs)
+    if not built.layers:
         raise CompileError("model must have at least one layer, not none")
-    return Imported(Network(layers, 1.0, aligned=True), script.notes + notes)
+    network = Network(built.layers, 1.0, aligned=True)
+    return Imported(network, script.notes + built.notes, script.host, built.grids, built.inputs)

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
-from onnx import ModelProto, NodeProto, ValueInfoProto, defs, helper, numpy_helper
 
-from vle.compiler.frontend import fold
+from vle.compiler.frontend.elementwise import find_activation
+from vle.compiler.frontend.graph import Graph, attributes_of, domain_of, label
+from vle.compiler.frontend.loop import Loop, scan_loop
+from vle.compiler.frontend.steps import Step
+from vle.compiler.frontend.unrolled import find_unrolled
 from vle.errors import CompileError
 
-OLDEST = 7  # opset; broadcasting was another before
-SHAPE_OPERATORS = ("Shape", "Size")
-REARRANGE = frozenset(("Cast", "Expand", "Gather", "Identity", "Reshape", "Slice", "Squeeze"))
-REARRANGE |= {"Tile", "Transpose", "Unsqueeze"}
-
-
-def label(node: NodeProto) -> str:
-    """Name of a node for messages: `name (Operator)`, or what it computes where it has no name."""
-    domain = f"{node.domain}." if node.domain not in ("", "ai.onnx") else ""
-    name = node.name or f"of {', '.join(output for output in node.output if output)}"
-    return f"{name} ({domain}{node.op_type})"
+JOINS = ("Add", "Concat", "Sub", "Sum")
 
 
 @dataclass(frozen=True)
@@ -34,7 +26,8 @@ class Operation:
     node
         Its label, for messages.
     operator
-        Operator, with the domain in front where that is not ONNX's own.
+        Operator, with the domain in front where that is not ONNX's own; in brackets for several
+        nodes that are one operation together.
     attributes
         By name; absent ones are absent.
     operands
@@ -47,10 +40,16 @@ class Operation:
         Position of the output that goes on.
     opset
         Version of ONNX's operators.
-    zeros
-        Positions of inputs that are 0 whatever the batch.
+    spread
+        Constants by position that are repeated along the batch.
     unknown
         Positions of inputs that are known only when the model runs.
+    steps
+        What several nodes compute, where they are an activation together.
+    loop
+        A step of a loop that is written out, or the body of one that is not.
+    branches
+        Chains that this node joins, from `source` or each from an input of its own.
     """
 
     node: str
@@ -62,8 +61,11 @@ class Operation:
     output: str
     output_index: int = 0
     opset: int = 21
-    zeros: frozenset[int] = frozenset()
+    spread: dict[int, NDArray[Any]] = field(default_factory=dict, repr=False)
     unknown: frozenset[int] = frozenset()
+    steps: tuple[Step, ...] = ()
+    loop: Loop | None = None
+    branches: tuple[tuple[Operation, ...], ...] = ()
 
     def refuse(self, message: str) -> CompileError:
         """Return the error that names this node."""
@@ -100,141 +102,128 @@ class Operation:
 
 @dataclass(frozen=True)
 class Chain:
-    """The operations from the input to the output, in order."""
+    """The operations from the inputs to the output, in order.
 
-    input: ValueInfoProto
+    Parameters
+    ----------
+    inputs
+        Names of the inputs; where there are several, the first operation joins them.
+    output
+        Name of the output.
+    operations
+        In order.
+    notes
+        What is left out.
+    """
+
+    inputs: tuple[str, ...]
     output: str
     operations: tuple[Operation, ...]
     notes: tuple[str, ...] = ()
 
 
-def build_chain(model: ModelProto) -> Chain:
-    """Follow the output back to the input; what does not lead there is left out.
+def build_chain(graph: Graph, output: str, notes: tuple[str, ...] = ()) -> Chain:
+    """Follow the output back to the inputs; what does not lead there is left out.
 
     Raises
     ------
     CompileError
-        If there is more than one input, or more than one output that is not an RNN's last state; if
-        a value is nowhere computed or stored, the graph is cyclic, or the chain branches.
+        If the output does not depend on an input, the chain branches in a way that no operation is
+        known for, or an input does not lead to the output.
     """
-    graph = _Graph(model)
-    output, notes = graph.choose_output()
+    operations = _follow(graph, output)
+    used = {_source(branch) for branch in operations[0].branches} if operations else {output}
+    if operations and not any(used - {operations[0].source}):
+        used = {operations[0].source}
+    unused = [name for name in graph.inputs if name not in used]
+    if unused:
+        raise CompileError(f"inputs must lead to the output {output!r}, not {', '.join(unused)}")
+    return Chain(tuple(graph.inputs), output, operations, notes)
+
+
+def _source(branch: tuple[Operation, ...]) -> str:
+    return branch[0].source if branch else ""
+
+
+def _follow(graph: Graph, value: str) -> tuple[Operation, ...]:
+    """Operations from an input, or from a join of several inputs, to a value."""
     operations: list[Operation] = []
-    value = output
-    while value != graph.input.name:
-        operation = graph.operation(value)
+    while value not in graph.inputs:
+        operation = node_operation(graph, value)
         operations.append(operation)
         value = operation.source
-    return Chain(graph.input, output, tuple(reversed(operations)), notes)
+        if not value:
+            break
+    return tuple(reversed(operations))
 
 
-class _Graph:
-    """Values of a graph by name: constants, the signal, and what depends on shapes only."""
+def node_operation(graph: Graph, value: str) -> Operation:
+    """Make the operation that computes a value from the signal."""
+    node = graph.producers.get(value)
+    if node is None or value not in graph.signals:
+        names = " or ".join(map(repr, graph.inputs))
+        raise CompileError(f"output {value!r} must depend on the input {names}")
+    data = graph.data(node)
+    if node.op_type == "Scan":
+        loop = scan_loop(graph, node, value)
+        return _whole(graph, value, "Scan", loop.source, loop=loop)
+    if len(data) > 1 and (found_loop := find_unrolled(graph, value)):
+        return _whole(graph, value, "(loop)", found_loop.source, loop=found_loop)
+    if found := find_activation(graph, value):
+        return _whole(graph, value, "(activation)", found.source, steps=found.steps)
+    if len(data) > 1:
+        return _join(graph, value, data)
+    others = {i: name for i, name in enumerate(node.input) if name and i != data[0]}
+    spread = {i: array for i, name in others.items() if (array := graph.spread(name)) is not None}
+    return replace(
+        _whole(graph, value, f"{domain_of(node)}{node.op_type}", node.input[data[0]]),
+        attributes=attributes_of(node),
+        operands=tuple(
+            None if i == data[0] else graph.constants.get(name) for i, name in enumerate(node.input)
+        ),
+        data_index=data[0],
+        output_index=list(node.output).index(value),
+        spread=spread,
+        unknown=frozenset(i for i, name in others.items() if name not in graph.constants),
+    )
 
-    def __init__(self, model: ModelProto) -> None:
-        self.graph = model.graph
-        self.constants: dict[str, NDArray[Any]] = {}
-        for tensor in model.graph.initializer:
-            try:
-                self.constants[tensor.name] = numpy_helper.to_array(tensor)
-            except Exception as error:  # whatever is wrong with the bytes
-                rule = f"initializer {tensor.name!r} must be whole: {error}"
-                raise CompileError(rule) from error
-        if model.graph.sparse_initializer:
-            raise CompileError("initializers must be dense, not sparse")
-        inputs = [value for value in model.graph.input if value.name not in self.constants]
-        if len(inputs) != 1:
-            names = ", ".join(value.name for value in inputs)
-            raise CompileError(f"model must have one input, not {len(inputs)} ({names})")
-        self.input = inputs[0]
-        self.signals = {self.input.name}
-        self.producers: dict[str, NodeProto] = {}
-        self.opset = max(
-            (o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), default=1
-        )
-        if not OLDEST <= self.opset <= defs.onnx_opset_version():
-            rule = f"opset must be {OLDEST} to {defs.onnx_opset_version()}, not {self.opset}"
-            raise CompileError(rule)
-        self._classify()
 
-    def _classify(self) -> None:
-        """Go through the nodes in order: fold constants, follow the signal."""
-        later = {name for node in self.graph.node for name in node.output}
-        known = {self.input.name, *self.constants, ""}
-        for node in self.graph.node:
-            for name in node.input:
-                if name not in known:
-                    rule = "computed only later: the graph is cyclic or out of order"
-                    rule = rule if name in later else "neither computed nor stored in the file"
-                    raise CompileError(f"input {name!r} is {rule}", node=label(node))
-            if any(name in self.signals for name in node.input):
-                if node.op_type not in SHAPE_OPERATORS:
-                    self.signals.update(name for name in node.output if name)
-            elif all(name in self.constants for name in node.input if name):
-                self.constants.update(fold.fold(node, self.constants, self.opset))
-            known.update(node.output)
-            self.producers.update((name, node) for name in node.output if name)
+def _whole(graph: Graph, value: str, operator: str, source: str, **what: Any) -> Operation:
+    """Make an operation that names the last of its nodes."""
+    node = label(graph.producers[value])
+    return Operation(node, operator, {}, (), 0, source, value, opset=graph.opset, **what)
 
-    def choose_output(self) -> tuple[str, tuple[str, ...]]:
-        """Find the one output that counts; further ones may be last states of an RNN."""
-        names = [value.name for value in self.graph.output]
-        last = [name for name in names if self._is_last_state(name)]
-        rest = [name for name in names if name not in last] if len(names) > 1 else names
-        if len(rest) != 1:
-            raise CompileError(f"model must have one output, not {len(rest)} ({', '.join(rest)})")
-        if rest[0] not in self.producers and rest[0] not in self.signals:
-            raise CompileError(f"output {rest[0]!r} is not computed")
-        notes = (f"output {', '.join(last)} left out: the last state of an RNN",)
-        return rest[0], notes if len(names) > 1 else ()
 
-    def _is_last_state(self, name: str) -> bool:
-        """Say whether a value is the last state of one RNN, or those of several together."""
-        node = self.producers.get(name)
-        if node is not None and node.op_type in (*REARRANGE, "Concat"):
-            sources = node.input if node.op_type == "Concat" else node.input[:1]
-            return all(self._is_last_state(source) for source in sources)
-        return node is not None and node.op_type == "RNN" and list(node.output).index(name) == 1
+def _join(graph: Graph, value: str, data: list[int]) -> Operation:
+    """Make the operation of a node whose signals branch from one value or come from inputs."""
+    node = graph.producers[value]
+    names = [node.input[index] for index in data]
+    joined = f"it joins {', '.join(names)}"
+    rule = f"branches cannot be mapped: {joined}; supported is one chain of layers"
+    if node.op_type not in JOINS or len(data) != sum(map(bool, node.input)):
+        raise CompileError(rule, node=label(node))
+    paths = [_follow(graph, name) for name in names]
+    if any(operation.branches or operation.loop for path in paths for operation in path):
+        raise CompileError(rule, node=label(node))
+    starts = [path[0].source if path else name for path, name in zip(paths, names, strict=True)]
+    source = "" if len(set(starts)) > 1 else _meeting(paths, names)
+    if source:
+        paths = [_after(path, source) for path in paths]
+    whole = _whole(graph, value, f"(join {node.op_type})", source, branches=tuple(paths))
+    attributes = attributes_of(node) | {"starts": starts, "rule": rule}
+    return replace(whole, attributes=attributes)
 
-    def operation(self, value: str) -> Operation:
-        """Make the operation that computes a value from the signal."""
-        node = self.producers.get(value)
-        if node is None or value not in self.signals:
-            raise CompileError(f"output {value!r} must depend on the input {self.input.name!r}")
-        data = [index for index, name in enumerate(node.input) if name in self.signals]
-        domain = f"{node.domain}." if node.domain not in ("", "ai.onnx") else ""
-        if len(data) != 1:
-            names = ", ".join(node.input[index] for index in data)
-            rule = f"branches cannot be mapped: it joins {names}; supported is one chain of layers"
-            raise CompileError(rule, node=label(node))
-        others = {i: name for i, name in enumerate(node.input) if name and i != data[0]}
-        unknown = {i for i, name in others.items() if name not in self.constants}
-        return Operation(
-            node=label(node),
-            operator=f"{domain}{node.op_type}",
-            attributes={a.name: helper.get_attribute_value(a) for a in node.attribute},
-            operands=tuple(
-                None if i == data[0] else self.constants.get(name)
-                for i, name in enumerate(node.input)
-            ),
-            data_index=data[0],
-            source=node.input[data[0]],
-            output=value,
-            output_index=list(node.output).index(value),
-            opset=self.opset,
-            zeros=frozenset(i for i, name in others.items() if self._is_zero(name)),
-            unknown=frozenset(unknown),
-        )
 
-    def _is_zero(self, name: str) -> bool:
-        """Say whether a value is 0 throughout, whatever its shape."""
-        while name not in self.constants:
-            node = self.producers.get(name)
-            if node is None:
-                return False
-            if node.op_type == "ConstantOfShape":
-                fill = [helper.get_attribute_value(a) for a in node.attribute if a.name == "value"]
-                return not fill or not np.any(numpy_helper.to_array(fill[0]))
-            if node.op_type not in REARRANGE:
-                return False
-            name = node.input[0]
-        return not np.any(self.constants[name])
+def _meeting(paths: list[tuple[Operation, ...]], names: list[str]) -> str:
+    """Last value that all paths have in common."""
+    values = [
+        [*(operation.source for operation in path), name]
+        for path, name in zip(paths, names, strict=True)
+    ]
+    return next(value for value in reversed(values[0]) if all(value in v for v in values[1:]))
+
+
+def _after(path: tuple[Operation, ...], source: str) -> tuple[Operation, ...]:
+    """Return the part of a path behind a value."""
+    sources = [operation.source for operation in path]
+    return path[sources.index(source) :] if source in sources else ()

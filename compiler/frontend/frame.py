@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from onnx import TypeProto
 
 from vle.compiler.frontend.chain import Operation
+from vle.compiler.frontend.graph import Size, sizes_of
 from vle.errors import CompileError
 
-Size = int | str | None  # a number, a name, or unknown
+__all__ = ["Axis", "Frame", "Size", "input_frame", "regroup"]
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,14 @@ class Frame:
         The signal is that of the last step of a sequence; its time axis is gone.
     ended
         Why nothing may change the numbers any more, such as after a softmax; empty: it may.
+    integers
+        Scale and zero point, where the numbers are integers that stand for others.
     """
 
     axes: tuple[Axis, ...]
     last_only: bool = False
     ended: str = ""
+    integers: tuple[float, float] | None = None
 
     @property
     def features(self) -> int | None:
@@ -105,14 +109,6 @@ def input_frame(kind: TypeProto) -> Frame:
     if not sizes or 0 in sizes:
         raise CompileError(f"input must have at least one axis and none of length 0, not {sizes}")
     return Frame(tuple(Axis(size, () if size == 1 else (i,)) for i, size in enumerate(sizes)))
-
-
-def sizes_of(kind: TypeProto) -> tuple[Size, ...]:
-    """Sizes of a tensor's axes."""
-    return tuple(
-        d.dim_value if d.HasField("dim_value") else d.dim_param or None
-        for d in kind.tensor_type.shape.dim
-    )
 
 
 def regroup(operation: Operation, axes: Sequence[Axis], sizes: Sequence[Size]) -> list[Axis]:

@@ -10,7 +10,7 @@ import numpy as np
 from vle.compiler.frontend.chain import Operation
 from vle.compiler.frontend.frame import Axis, Frame, Size
 from vle.compiler.frontend.registry import Reading, operator
-from vle.compiler.frontend.steps import Recurrence
+from vle.compiler.frontend.steps import Floats, Recurrence
 from vle.sim import Activation
 
 ACTIVATIONS = {
@@ -26,13 +26,14 @@ ACTIVATIONS = {
 @operator(
     "RNN",
     "recurrent layer, `tau_m = tau_r = dt`",
-    f"forward, initial state 0, no clip, no sequence_lens; {', '.join(ACTIVATIONS)}",
+    f"forward, any constant initial state, no clip, no sequence_lens; {', '.join(ACTIVATIONS)}",
 )
 def _rnn(operation: Operation, frame: Frame, sizes: tuple[Size, ...]) -> Reading:
     _check(operation, frame)
     width = frame.width(operation)
     weight, recurrent, bias = _parameters(operation, width)
-    step = Recurrence(operation.node, weight, recurrent, bias, _activation(operation))
+    start = _start(operation, recurrent)
+    step = Recurrence(operation.node, weight, recurrent, bias, _activation(operation), start=start)
     axes = list(frame.with_features(len(weight)).axes)
     time_axis = operation.attributes.get("layout", 0)
     if frame.time not in (None, time_axis) or frame.last_only:
@@ -61,9 +62,25 @@ def _check(operation: Operation, frame: Frame) -> None:
         4 in operation.unknown or operation.operands[4] is not None
     ):
         raise operation.refuse("sequence_lens must be left out")
-    initial = 5 in operation.unknown or operation.constant(5) is not None
-    if initial and 5 not in operation.zeros:
-        raise operation.refuse("initial_h must be 0")
+
+
+def _start(operation: Operation, recurrent: Floats) -> Floats | None:
+    """Find what an initial state other than 0 adds to the sum of the first step."""
+    given = 5 in operation.unknown or (
+        len(operation.operands) > 5 and operation.constant(5) is not None
+    )
+    if not given:
+        return None
+    state = operation.spread.get(5)
+    if state is None:
+        rule = "initial_h must be a constant, not an input or computed; write it into the file"
+        raise operation.refuse(rule)
+    if not np.any(state):
+        return None
+    rows = np.asarray(state, np.float64).reshape(-1, state.shape[-1] if state.ndim else 1)
+    if rows.shape[1] not in (1, len(recurrent)) or not np.all(rows == rows[0]):
+        raise operation.refuse("initial_h must be the same for all sequences of a batch")
+    return np.asarray(recurrent @ np.broadcast_to(rows[0], len(recurrent)))
 
 
 def _parameters(operation: Operation, width: int) -> tuple[Any, Any, Any]:

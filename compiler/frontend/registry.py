@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from vle.compiler.frontend.chain import Operation
 from vle.compiler.frontend.frame import Frame, Size
 from vle.compiler.frontend.steps import Step
 
+if TYPE_CHECKING:
+    from vle.compiler.frontend.outputs import HostStep
+
 
 class Reading(NamedTuple):
-    """What an operation does: to the axes, to the numbers, and what the user should know."""
+    """What an operation does to axes and numbers, what the user should know, what is left to do."""
 
     frame: Frame
     steps: tuple[Step, ...] = ()
     note: str = ""
+    host: HostStep | None = None
 
 
 Reader = Callable[[Operation, Frame, tuple[Size, ...]], Reading]
@@ -44,11 +48,23 @@ class Operator(NamedTuple):
 
 _OPERATORS: dict[str, Operator] = {}
 
+QOPERATOR = "its rounding is inside the operator; quantise with quant_format=QuantFormat.QDQ"
+DYNAMIC = "its scale depends on the data; quantise statically, with QuantFormat.QDQ"
+
 REFUSED = {
     "LSTM": "its gates multiply signals with each other; use RNN",
     "GRU": "its gates multiply signals with each other; use RNN",
-    "Conv": "it would need a memory of past frames; use dense layers or RNN",
+    "Conv": "over time it would need a memory of past frames, a layer that only delays; "
+    "use dense layers, RNN or Scan",
     "HardSwish": "it multiplies signals with each other; use HardSigmoid or Relu",
+    "Loop": "how often it runs may depend on the data; use Scan or RNN",
+    "If": "which branch it takes may depend on the data; export the one that is wanted",
+    "QLinearMatMul": QOPERATOR,
+    "QLinearConv": QOPERATOR,
+    "com.microsoft.QGemm": QOPERATOR,
+    "MatMulInteger": DYNAMIC,
+    "DynamicQuantizeLinear": DYNAMIC,
+    "com.microsoft.DynamicQuantizeMatMul": DYNAMIC,
 }
 
 
@@ -72,11 +88,12 @@ def find(operation: Operation) -> Operator:
     """
     if operation.operator not in _OPERATORS:
         reason = REFUSED.get(operation.operator)
-        why = f": {reason}" if reason else f"; supported: {', '.join(sorted(_OPERATORS))}"
+        known = ", ".join(sorted(name for name in _OPERATORS if name.isalnum()))
+        why = f": {reason}" if reason else f"; supported: {known}"
         raise operation.refuse(f"operator {operation.operator} cannot be mapped{why}")
     return _OPERATORS[operation.operator]
 
 
 def operators() -> Iterator[Operator]:
     """All operators that can be mapped, by name."""
-    return iter(sorted(_OPERATORS.values()))
+    return iter(sorted(_OPERATORS.values(), key=lambda found: found.name.lower()))

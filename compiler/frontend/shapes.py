@@ -32,7 +32,7 @@ def _dropout(operation: Operation, frame: Frame, sizes: Sizes) -> Reading:
 
 @operator("Cast", "nothing", "to a floating-point type")
 def _cast(operation: Operation, frame: Frame, sizes: Sizes) -> Reading:
-    if operation.attributes.get("to") not in FLOATS:
+    if operation.attributes.get("to") not in FLOATS and not frame.ended:
         raise operation.refuse("must cast to a floating-point type")
     return Reading(frame)
 

@@ -11,6 +11,8 @@ from vle.errors import CompileError
 from vle.sim.onnx_format import is_ours
 from vle.sim.onnx_format.files import read_model_file
 
+QONNX = "qonnx.custom_op.general"  # known by name, not by what functions it may bring
+
 
 def read_source(path: Path) -> ModelProto:
     """Read a model; functions of other origin are replaced by what they compute.
@@ -29,7 +31,8 @@ def read_source(path: Path) -> ModelProto:
     if not model.functions or is_ours(model):
         return model
     try:
-        return onnx.inliner.inline_local_functions(model)
+        kept = [(f.domain, f.name) for f in model.functions if f.domain == QONNX]
+        return onnx.inliner.inline_selected_functions(model, kept, exclude=True)
     except Exception as error:  # the inliner raises what its C++ raises
         raise CompileError(f"its functions must be inlinable: {one_line(error)}") from error
 

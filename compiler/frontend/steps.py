@@ -41,16 +41,46 @@ class Nonlinear:
 
 @dataclass(frozen=True)
 class Recurrence:
-    """`h_t = phi(W x_t + R h_(t-1) + b)` from `h = 0`, the Elman layer of ONNX."""
+    """A layer with a memory: Elman's, a leaky integrator, or both.
+
+    In each step `I = W x + R r + b`, `r = phi(u + rho (I - u))`, `u <- u + alpha (I - u)` from
+    `u = r = 0`; `alpha = rho = 1` is `r_t = phi(W x_t + R r_(t-1) + b)`, the Elman layer of ONNX.
+
+    Parameters
+    ----------
+    node
+        Its label.
+    weight, recurrent, bias
+        `(out, in)`, `(out, out)` or None, `(out,)`.
+    activation
+        `phi`.
+    alpha, rho
+        One for all, or `(out,)`; `0 < alpha <= rho`.
+    start
+        What is added to `I` in the first step, `(out,)`: what an initial state other than 0 makes.
+    """
 
     node: str
     weight: Floats = field(repr=False)
-    recurrent: Floats = field(repr=False)
+    recurrent: Floats | None = field(repr=False)
     bias: Floats = field(repr=False)
     activation: Activation
+    alpha: Floats = field(default_factory=lambda: np.array(1.0), repr=False)
+    rho: Floats = field(default_factory=lambda: np.array(1.0), repr=False)
+    start: Floats | None = field(default=None, repr=False)
 
 
-Step = Matrix | Elementwise | Nonlinear | Recurrence
+@dataclass(frozen=True)
+class Rounding:
+    """`y = step * clip(round(x / step), low, high)`, of a model that is quantised already."""
+
+    node: str
+    step: float
+    low: int
+    high: int
+
+
+Step = Matrix | Elementwise | Nonlinear | Recurrence | Rounding
 
 
 def verify(steps: list[Step], inputs: int) -> None:

@@ -25,6 +25,7 @@ from vle.compiler.quantization.formats import (
     potential_format,
     rate_format,
 )
+from vle.compiler.quantization.given import LayerGrid, limited, on_given
 from vle.compiler.quantization.learning import LearningOptions, master_logs
 from vle.compiler.quantization.moments import Moments
 from vle.compiler.quantization.pattern import LayerPattern
@@ -36,6 +37,7 @@ from vle.sim import Layer
 Float = NDArray[np.float64]
 CONSTANT_ERROR = 0.01  # largest relative error of alpha and rho
 CONSTANT_NOTED = 0.001  # beyond that one is noted
+NO_GRID = LayerGrid()
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ class LayerJob:
         How it is to learn.
     point
         Most bits below the point of its rates.
+    given
+        Grids that the model brings.
     """
 
     name: str
@@ -69,6 +73,7 @@ class LayerJob:
     like: LayerPattern | None
     learning: LearningOptions | None
     point: int | None
+    given: LayerGrid = NO_GRID
 
     def run(self, moments: Moments | None) -> tuple[LayerSpec, Approximation, list[Note]]:
         """Choose formats, round parameters, and say what that changed."""
@@ -95,7 +100,7 @@ class LayerJob:
                 scale_shift=grid.shift,
                 alpha_shift=alpha_shift,
                 rho_shift=rho_shift,
-                activation=phi.circuit,
+                activation=limited(phi.circuit, self.given, fmt),
                 recurrent=layer.recurrent is not None,
                 weight_width=widths.weight,
                 scale_width=widths.scale,
@@ -124,13 +129,20 @@ class LayerJob:
 
     def grid(self, columns: Columns) -> rounding.Grid:
         """Values that the weights may take."""
-        if self.like is not None:
+        if self.like is not None and (self.learning is None or np.all(self.like.scale == 1)):
             limit = (1 << (self.widths.weight - 1)) - 1
             return rounding.Grid(self.like.scale, self.like.scale_shift, limit)
         if self.learning is not None:
             largest = self.learning.reach(self.layer) * float(columns.unit.max())
             return rounding.Grid.of_one(largest, len(columns.target), self.widths.weight)
-        return rounding.Grid.of(columns.target, self.widths.weight, self.widths.scale)
+        grid = rounding.Grid.of(columns.target, self.widths.weight, self.widths.scale)
+        return on_given(grid, columns, self.given.weight_step)
+
+    def rate_format(self, u_format: Fixed) -> Fixed:
+        """Format of the rates."""
+        if self.given.rate is not None:
+            return self.given.rate.format
+        return coarser(rate_format(self.layer, self.ranges, u_format, self.widths), self.point)
 
     def formats(self) -> tuple[Fixed, Fixed, list[Note]]:
         """Return the formats of potentials and rates.
@@ -140,12 +152,12 @@ class LayerJob:
         if self.like is not None:
             return self.like.u_format, self.like.rate_format, []
         u_format = potential_format(self.layer, self.ranges, self.widths)
-        fmt = coarser(rate_format(self.layer, self.ranges, u_format, self.widths), self.point)
+        fmt = self.rate_format(u_format)
         missing = -self.grid(Columns.of(self.layer, self.x_format, u_format, fmt)).shift
         if missing <= 0:
             return u_format, fmt, []
         u_format = Fixed(u_format.i_bits + missing, u_format.f_bits - missing)
-        fmt = coarser(rate_format(self.layer, self.ranges, u_format, self.widths), self.point)
+        fmt = self.rate_format(u_format)
         text = "potentials made coarser by as many bits, since scales of weights have no more"
         return u_format, fmt, [Note(text, str(missing))]
 

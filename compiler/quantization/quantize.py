@@ -17,6 +17,7 @@ from vle.compiler.quantization.formats import (
     coarser,
     input_format,
 )
+from vle.compiler.quantization.given import Given
 from vle.compiler.quantization.layer import LayerJob
 from vle.compiler.quantization.learning import LearningOptions
 from vle.compiler.quantization.moments import Moments
@@ -53,6 +54,7 @@ class Rules(NamedTuple):
     widths: Widths
     like: Pattern | None
     learning: LearningOptions | None
+    given: Given
 
 
 def quantize(
@@ -63,6 +65,7 @@ def quantize(
     *,
     like: Pattern | None = None,
     learning: LearningOptions | None = None,
+    given: Given | None = None,
 ) -> Quantized:
     """Choose formats, round parameters, and list what that changed.
 
@@ -82,6 +85,8 @@ def quantize(
     learning
         How the network is to learn: powers of two take the place of scales, and recurrent layers
         hear their input and themselves in one format.
+    given
+        Grids that the model brings, because it was quantised before.
 
     Raises
     ------
@@ -89,8 +94,9 @@ def quantize(
         Where a parameter cannot be held, or would vanish.
     """
     points: dict[int, int] = {}
+    rules = Rules(widths, like, learning, given or Given())
     while True:
-        done = _quantized(network, ranges, moments, Rules(widths, like, learning), points)
+        done = _quantized(network, ranges, moments, rules, points)
         unequal = {} if learning is None else _unequal(done.network, points)
         if not unequal:
             return done
@@ -118,6 +124,8 @@ def _quantized(
     """Quantise with at most so many bits below the point of some rates."""
     like = None if rules.like is None else rules.like.layers
     x_format = like[0].x_format if like else input_format(ranges[0].x, rules.widths)
+    if rules.given.inputs is not None and not like:
+        x_format = rules.given.inputs.format
     x_format = coarser(x_format, points.get(-1))
     specs, approximations = [], []
     notes: list[tuple[int, Note]] = []
@@ -132,6 +140,7 @@ def _quantized(
             like[index] if like else None,
             rules.learning,
             points.get(index),
+            rules.given.of(index),
         )
         spec, approximation, said = job.run(None if moments is None else moments[index])
         specs.append(spec)

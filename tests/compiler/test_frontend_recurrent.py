@@ -5,6 +5,7 @@ import onnx
 import pytest
 from onnx_models import chain, f4, in_onnxruntime, node, write
 
+from vle.compiler import compile_model
 from vle.compiler.frontend import import_model, read_model
 from vle.errors import CompileError
 
@@ -44,6 +45,37 @@ def test_one_layer_over_1000_steps(tmp_path, layer):
     path = chain(tmp_path / "m.onnx", ["T", 2, 3], layer, SQUEEZE)
     assert_same(path, f4(1000, 2, 3))
     assert len(read_model(path).layers) == 1
+
+
+@pytest.mark.parametrize(
+    ("start", "activation"),
+    [
+        (np.tile(f4(4, seed=3), (1, 2, 1)), "Tanh"),
+        (np.full((1, 2, 4), 0.7, "f4"), "Relu"),
+        (np.full((1, 2, 4), -0.7, "f4"), "Sigmoid"),
+        (np.full((1, 2, 4), 2.5, "f4"), "HardSigmoid"),
+    ],
+)
+def test_an_initial_state_costs_one_neuron(tmp_path, start, activation):
+    layer = rnn(W, R * 0.3, B, "", start, activations=[activation])
+    path = chain(tmp_path / "m.onnx", ["T", 2, 3], layer, SQUEEZE, node("MatMul", "x", W2[0].T))
+    assert_same(path, f4(20, 2, 3))
+    imported = import_model(path)
+    assert [layer.outputs for layer in imported.network.layers] == [5, 5]
+    assert "costs one neuron more" in imported.notes[0]
+    path = chain(tmp_path / "m.onnx", ["T", 2, 3], layer, SQUEEZE)
+    assert_same(path, f4(20, 2, 3))
+    assert [layer.outputs for layer in read_model(path).layers] == [5, 4]
+
+
+def test_an_initial_state_in_integers(tmp_path):
+    start = np.tile(f4(4, seed=3), (1, 2, 1))
+    layer = rnn(W, R, B, "", start)
+    path = chain(tmp_path / "m.onnx", ["T", 2, 3], layer, SQUEEZE, node("MatMul", "x", W2[0].T))
+    x = f4(40, 2, 3)
+    found = compile_model(path, calibration=x).run(x)
+    expected = in_onnxruntime(path, x)
+    assert np.abs(found - expected).max() < 2e-3 * np.abs(expected).max()
 
 
 def test_stacked_and_mixed_with_dense_layers(tmp_path):
@@ -122,7 +154,7 @@ def test_an_initial_state_of_zeros_that_depends_on_the_batch(tmp_path):
         (rnn(W, R, B, clip=1.0), "clip must be left out"),
         (rnn(W, R, B, activations=["Elu"]), "activations must be one of .*, not Elu"),
         (rnn(W, R, B, INT([3, 3]).astype("i4")), "sequence_lens must be left out"),
-        (rnn(W, R, B, "", np.ones((1, 2, 4), "f4")), "initial_h must be 0"),
+        (rnn(W, R, B, "", f4(1, 2, 4)), "initial_h must be the same for all sequences"),
         (rnn(W, R[:, :3], B), r"R must be of shape \(1, 4, 4\), not \(1, 3, 4\)"),
         (rnn(W * np.inf, R, B), "weight must be finite, not "),
         (rnn(W, R * np.nan, B), "recurrent must be finite, not nan"),

@@ -80,7 +80,7 @@ def test_our_own_files_name_their_layer(tmp_path):
 # Operators
 
 
-@pytest.mark.parametrize("operator", ["Elu", "Selu", "Erf", "Softsign", "Abs", "Sin", "Exp"])
+@pytest.mark.parametrize("operator", ["Elu", "Selu", "Erf", "Softsign", "Sin", "Exp"])
 def test_unknown_operators_name_what_is_supported(tmp_path, operator):
     path = chain(tmp_path / "m.onnx", ["n", 3], node(operator, "x", name="odd"))
     error = refused(
@@ -253,10 +253,10 @@ def test_inputs_and_outputs(tmp_path):
     good = onnx.load(path)
     value = onnx.helper.make_tensor_value_info("z", 1, ["n", 3])
     for add, rule in (
-        (lambda g: g.input.append(value), r"model must have one input, not 2 \(x, z\)"),
+        (lambda g: g.input.append(value), "inputs must lead to the output 'y', not z"),
         (lambda g: g.output.append(value), r"model must have one output, not 2 \(y, z\)"),
         (lambda g: g.output.pop(), r"model must have one output, not 0"),
-        (lambda g: g.input.pop(), r"model must have one input, not 0"),
+        (lambda g: g.input.pop(), "output 'y' must depend on the input|neither computed"),
         (lambda g: g.output[0].CopyFrom(value), "output 'z' is not computed"),
         (lambda g: g.output[0].CopyFrom(g.input[0]), "at least one operation"),
     ):

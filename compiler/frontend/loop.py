@@ -1,0 +1,105 @@
+"""A step of a loop over time: its graph, its states, and where the sequence comes in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import NodeProto, helper
+
+from vle.compiler.frontend.graph import Graph, attributes_of, label
+from vle.errors import CompileError
+
+
+@dataclass(frozen=True)
+class State:
+    """A value that one step hands on to the next.
+
+    Parameters
+    ----------
+    name
+        What the step calls it before.
+    after
+        The value of the step that it becomes.
+    start
+        Before the first step: one number, one per feature, or one row per sequence.
+    """
+
+    name: str
+    after: str
+    start: NDArray[Any] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Loop:
+    """One step, and how it lies in the graph around it.
+
+    Parameters
+    ----------
+    graph
+        Of one step.
+    x
+        Name of the step's input.
+    states
+        What steps hand on.
+    output
+        Name of the value that the step computes.
+    source
+        The sequence, a value of the graph around.
+    axis, output_axis
+        Of time, in the sequence and in the answer; `output_axis` is None where only the last
+        step's value goes on.
+    length
+        Steps, where the loop is written out and the sequence must have just as many; else None.
+    """
+
+    graph: Graph = field(repr=False)
+    x: str
+    states: tuple[State, ...]
+    output: str
+    source: str
+    axis: int
+    output_axis: int | None
+    length: int | None = None
+
+
+def scan_loop(graph: Graph, node: NodeProto, value: str) -> Loop:
+    """Take a Scan node apart.
+
+    Raises
+    ------
+    CompileError
+        For a scan of several sequences, backwards, or from a state that is not known.
+    """
+    attributes = attributes_of(node)
+    body, sequences = attributes["body"], int(attributes["num_scan_inputs"])
+    count = len(node.input) - sequences
+    where = label(node)
+    if sequences != 1 or count < 0 or graph.data(node) != [count]:
+        raise CompileError(f"must scan one sequence, not {sequences}", node=where)
+    if any(attributes.get(name, [0])[0] for name in ("scan_input_directions",)) or any(
+        attributes.get("scan_output_directions", [])
+    ):
+        raise CompileError("must scan forward, not in reverse", node=where)
+    opset = [helper.make_opsetid("", graph.opset)]
+    inner = Graph(helper.make_model(body, opset_imports=opset), graph.constants)
+    states = []
+    for index in range(count):
+        start = graph.spread(node.input[index])
+        if start is None:
+            rule = "must be a constant; write it into the file"
+            raise CompileError(f"initial state {node.input[index]!r} {rule}", node=where)
+        states.append(State(body.input[index].name, body.output[index].name, np.asarray(start)))
+    position = list(node.output).index(value)
+    axes = attributes.get("scan_output_axes", [0] * (len(body.output) - count))
+    return Loop(
+        graph=inner,
+        x=body.input[count].name,
+        states=tuple(states),
+        output=body.output[position].name,
+        source=node.input[count],
+        axis=attributes.get("scan_input_axes", [0])[0],
+        output_axis=None if position < count else axes[position - count],
+    )
