@@ -83,7 +83,7 @@ def _build(verilog: str, folder: Path, optimise: str) -> Path:
     _write_units(folder)
     common = [*COMPILE, "-I.", f"-I{root}/include", f"-I{root}/include/vltstd"]
     units: dict[str | Path, list[str]] = {
-        "fast.cpp": [optimise, *_trace_flags(verilog)],
+        "fast.cpp": [optimise, *_flags(verilog)],
         "slow.cpp": ["-O0"],
         **{root / "include" / name: ["-O1"] for name in RUNTIME},
     }
@@ -115,10 +115,11 @@ def _write_units(folder: Path) -> None:
         (folder / unit).write_text("".join(f'#include "{name}"\n' for name in names))
 
 
-def _trace_flags(verilog: str) -> list[str]:
+def _flags(verilog: str) -> list[str]:
     engines = sorted({int(k) for k in re.findall(r"^ *output trace_(\d+)_valid", verilog, re.M)})
     record = " ".join(f"RECORD({k})" for k in engines)
-    return [f"-DRECORD_ALL={record}"] if engines else []
+    learns = re.search(r"^ *input s_axis_target_tvalid", verilog, re.M)
+    return ["-DLEARNS"] * bool(learns) + [f"-DRECORD_ALL={record}"] * bool(engines)
 
 
 def _ccache() -> list[str]:

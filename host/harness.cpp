@@ -1,7 +1,8 @@
 // A Verilated chip behind a C interface of whole-array calls.
 //
 // Serves every top that vle.hw.verilog generates: a word is as wide as its port. Compiled with
-// -DRECORD_ALL="RECORD(0) RECORD(1)" it records the trace ports of engines 0 and 1. Structures are mirrored in verilated.py.
+// -DRECORD_ALL="RECORD(0) RECORD(1)" it records the trace ports of engines 0 and 1, with -DLEARNS it
+// has the streams of targets and probes. Structures are mirrored in beats.py and verilated.py.
 
 #include <cstdint>
 #include <type_traits>
@@ -13,6 +14,15 @@ namespace {
 
 struct TraceRow {
     int32_t layer, neuron, u, r;
+};
+
+struct ErrorRow {
+    int32_t layer, neuron, e, v, exponent;
+};
+
+struct ProbeRow {
+    int32_t word;
+    uint32_t user;
 };
 
 // xorshift64*, seeded by the caller: the only source of chance.
@@ -35,6 +45,12 @@ struct Pauses {
     }
 };
 
+template <typename Row>
+void take(std::vector<Row>& from, Row* rows) {
+    for (const Row& row : from) *rows++ = row;
+    from.clear();
+}
+
 template <typename Word>
 int32_t sign_extended(Word word) {
     return static_cast<std::make_signed_t<Word>>(word);
@@ -42,12 +58,41 @@ int32_t sign_extended(Word word) {
 
 }  // namespace
 
-// Beats of a stream; flags: 1 last, 2 start of a sequence.
+// Beats of a stream; flags: 1 last, above it TUSER.
 struct Beats {
     int32_t* words;
     uint8_t* flags;
     uint64_t* cycles;
     uint64_t capacity, count;
+    bool left() const { return count < capacity; }
+};
+
+// Offers beats one after the other to the ports at whose values it points.
+template <typename Data, typename User>
+struct Source {
+    Beats* beats;
+    Pauses gap;
+    Data& data;
+    User& user;
+    CData &last, &valid, &ready;
+    bool offered = false;
+    Source(Beats* beats, uint32_t gaps, Data& data, User& user, CData& last, CData& valid,
+           CData& ready)
+        : beats(beats), gap{gaps}, data(data), user(user), last(last), valid(valid), ready(ready) {}
+    void offer() {
+        if (!offered && beats->left()) offered = gap.over();
+        valid = offered;
+        if (!offered) return;
+        data = static_cast<Data>(beats->words[beats->count]);
+        last = beats->flags[beats->count] & 1;
+        user = beats->flags[beats->count] >> 1;
+    }
+    bool moves() const { return offered && ready; }
+    void move(uint64_t cycle, Random& random) {
+        beats->cycles[beats->count++] = cycle;
+        offered = false;
+        gap.beat(random);
+    }
 };
 
 struct Chip {
@@ -56,28 +101,60 @@ struct Chip {
     uint64_t cycle = 0;
     Random random{1};
     std::vector<TraceRow> trace;
+    std::vector<ErrorRow> errors;
+    std::vector<ProbeRow> probes;
+    Pauses probe_stall;
+    bool probe_ready = true;
 
     // Combinational values of this cycle; inputs are set before.
     void settle() {
         top.clk = 0;
+#ifdef LEARNS
+        top.m_axis_probe_tready = probe_ready;
+#endif
         top.eval();
     }
     void edge() {
         record();
+        probe();
         top.clk = 1;
         top.eval();
         ++cycle;
     }
     void record() {
+#ifdef LEARNS
+#define RECORD_ERRORS(k)                                                                 \
+    if (top.trace_##k##_error_valid)                                                     \
+        errors.push_back({top.trace_##k##_error_layer, top.trace_##k##_error_neuron,     \
+                          sign_extended(+top.trace_##k##_e),                             \
+                          sign_extended(+top.trace_##k##_v),                             \
+                          sign_extended(top.trace_##k##_exponent)});
+#else
+#define RECORD_ERRORS(k)
+#endif
 #define RECORD(k)                                                                       \
     if (top.trace_##k##_valid)                                                          \
         trace.push_back({top.trace_##k##_layer, top.trace_##k##_neuron,                 \
-                         sign_extended(+top.trace_##k##_u), sign_extended(+top.trace_##k##_r)});
+                         sign_extended(+top.trace_##k##_u), sign_extended(+top.trace_##k##_r)}); \
+    RECORD_ERRORS(k)
 #ifdef RECORD_ALL
         RECORD_ALL
 #endif
     }
+    // Probes are always listened to, in whatever call.
+    void probe() {
+#ifdef LEARNS
+        if (top.m_axis_probe_tvalid && top.m_axis_probe_tready) {
+            probes.push_back({sign_extended(top.m_axis_probe_tdata), top.m_axis_probe_tuser});
+            probe_stall.beat(random);
+        }
+        probe_ready = probe_stall.over();
+#endif
+    }
     void quiet() {
+#ifdef LEARNS
+        top.s_axis_target_tvalid = 0;
+#endif
         top.s_axis_tvalid = top.m_axis_tready = 0;
         top.s_axil_awvalid = top.s_axil_wvalid = top.s_axil_bready = 0;
         top.s_axil_arvalid = top.s_axil_rready = 0;
@@ -110,32 +187,38 @@ void chip_reset(Chip* chip, uint64_t cycles) {
 
 uint64_t chip_cycle(const Chip* chip) { return chip->cycle; }
 
-// Offers all beats of `in` and takes beats into `out` until it has `expected` of them and `in` is
-// used up, then for `linger` cycles more. Returns 0, or 1 where `patience` cycles passed without
-// a beat, or 2 where `out` was full, or 3 where a beat changed while it was not yet taken.
-int chip_stream(Chip* chip, Beats* in, Beats* out, uint64_t expected, uint64_t linger,
-                uint32_t gaps, uint32_t stalls, uint64_t patience) {
+// Offers all beats of `in` and of `target`, which is empty where the chip does not learn, and takes
+// beats into `out` until it has `expected` of them and the others are used up, then for `linger`
+// cycles more. Returns 0, or 1 where `patience` cycles passed without a beat, or 2 where `out` was
+// full, or 3 where a beat changed while it was not yet taken.
+int chip_stream(Chip* chip, Beats* in, Beats* target, Beats* out, uint64_t expected,
+                uint64_t linger, uint32_t gaps, uint32_t stalls, uint64_t patience) {
     auto& top = chip->top;
-    using In = std::remove_reference_t<decltype(top.s_axis_tdata)>;  // of 16 or 32 bits, each
-    using Data = std::remove_reference_t<decltype(top.m_axis_tdata)>;
-    Pauses gap{gaps}, stall{stalls};
-    bool offered = false, held = false;
+    using Data = std::remove_reference_t<decltype(top.m_axis_tdata)>;  // of 16 or 32 bits
+    Source frames(in, gaps, top.s_axis_tdata, top.s_axis_tuser, top.s_axis_tlast,
+                  top.s_axis_tvalid, top.s_axis_tready);
+#ifdef LEARNS
+    Source targets(target, gaps, top.s_axis_target_tdata, top.s_axis_target_tuser,
+                   top.s_axis_target_tlast, top.s_axis_target_tvalid, top.s_axis_target_tready);
+#endif
+    Pauses stall{stalls};
+    bool held = false;
     Data held_word = 0;
     uint8_t held_flags = 0;
     uint64_t quiet = 0;
     chip->quiet();
-    while (in->count < in->capacity || out->count < expected || linger) {
-        if (in->count >= in->capacity && out->count >= expected) --linger;
-        if (!offered && in->count < in->capacity) offered = gap.over();
-        top.s_axis_tvalid = offered;
-        if (offered) {
-            top.s_axis_tdata = static_cast<In>(in->words[in->count]);
-            top.s_axis_tlast = in->flags[in->count] & 1;
-            top.s_axis_tuser = in->flags[in->count] >> 1;
-        }
+    const auto open = [&] {
+        return in->left() || target->left() || out->count < expected;
+    };
+    while (open() || linger) {
+        if (!open()) --linger;
+        frames.offer();
+#ifdef LEARNS
+        targets.offer();
+#endif
         top.m_axis_tready = stall.over();
         chip->settle();
-        const bool sent = offered && top.s_axis_tready;
+        bool moved = frames.moves();
         const bool taken = top.m_axis_tvalid && top.m_axis_tready;
         const Data word = top.m_axis_tdata;
         const uint8_t flags = top.m_axis_tlast | top.m_axis_tuser << 1;
@@ -149,14 +232,13 @@ int chip_stream(Chip* chip, Beats* in, Beats* out, uint64_t expected, uint64_t l
             out->cycles[out->count++] = chip->cycle;
             stall.beat(chip->random);
         }
-        if (sent) {
-            in->cycles[in->count++] = chip->cycle;
-            offered = false;
-            gap.beat(chip->random);
-        }
-        quiet = sent || taken ? 0 : quiet + 1;
+        if (moved) frames.move(chip->cycle, chip->random);
+#ifdef LEARNS
+        if (targets.moves()) targets.move(chip->cycle, chip->random), moved = true;
+#endif
+        quiet = moved || taken ? 0 : quiet + 1;
         chip->edge();
-        if (quiet > patience && (in->count < in->capacity || out->count < expected)) {
+        if (quiet > patience && open()) {
             chip->quiet();
             return 1;
         }
@@ -196,11 +278,15 @@ uint64_t chip_registers(Chip* chip, int write, const uint32_t* addresses, uint32
 }
 
 uint64_t chip_trace_count(const Chip* chip) { return chip->trace.size(); }
+uint64_t chip_error_count(const Chip* chip) { return chip->errors.size(); }
+uint64_t chip_probe_count(const Chip* chip) { return chip->probes.size(); }
 
-// Copies the trace recorded so far, and forgets it.
-void chip_trace_take(Chip* chip, TraceRow* rows) {
-    for (const TraceRow& row : chip->trace) *rows++ = row;
-    chip->trace.clear();
-}
+// Copy what was recorded so far, and forget it.
+void chip_trace_take(Chip* chip, TraceRow* rows) { take(chip->trace, rows); }
+void chip_error_take(Chip* chip, ErrorRow* rows) { take(chip->errors, rows); }
+void chip_probe_take(Chip* chip, ProbeRow* rows) { take(chip->probes, rows); }
+
+// Pauses after each word of a probe from now on, with probability chance/256.
+void chip_probe_stalls(Chip* chip, uint32_t chance) { chip->probe_stall.chance = chance; }
 
 }  // extern "C"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,81 +10,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vle.errors import DeviceError, TransportError
+from vle.host.beats import ERROR as IS_ERROR
+from vle.host.beats import FREEZE, TARGET, Beats
 from vle.host.build import library
+from vle.host.transport import PROBED, Lesson
 
 TRACE = np.dtype([(name, np.int32) for name in ("layer", "neuron", "u", "r")])
-LAST, START = 1, 2
+ERROR_TRACE = np.dtype([(name, np.int32) for name in ("layer", "neuron", "e", "v", "exponent")])
 STREAM_PATIENCE = 2_000_000  # cycles without a beat; the longest step of a real chip is far below
 REGISTER_PATIENCE = 10_000
-
-
-class _Beats(ctypes.Structure):
-    """Mirror of `Beats` in harness.cpp."""
-
-    _fields_ = (
-        ("words", ctypes.c_void_p),
-        ("flags", ctypes.c_void_p),
-        ("cycles", ctypes.c_void_p),
-        ("capacity", ctypes.c_uint64),
-        ("count", ctypes.c_uint64),
-    )
-
-
-@dataclass(frozen=True)
-class Beats:
-    """Beats of a stream and the clock cycle in which each was handed over.
-
-    Parameters
-    ----------
-    words
-        Raw words.
-    flags
-        `LAST` with the last word of a frame, `START` with the words of a frame that begins a
-        sequence.
-    cycles
-        Counted from the opening of the chip.
-    """
-
-    words: NDArray[np.int32]
-    flags: NDArray[np.uint8]
-    cycles: NDArray[np.uint64]
-
-    @classmethod
-    def empty(cls, count: int) -> Self:
-        """Room for `count` beats."""
-        return cls(np.zeros(count, np.int32), np.zeros(count, np.uint8), np.zeros(count, np.uint64))
-
-    @classmethod
-    def of_frames(cls, frames: ArrayLike, start: ArrayLike | None = None) -> Self:
-        """Beats of whole frames, shape `(T, words)`; `start` per frame, shape `(T,)`."""
-        raw = np.ascontiguousarray(frames, dtype=np.int32)
-        flags = np.zeros(raw.shape, np.uint8)
-        flags[:, -1] = LAST
-        if start is not None:
-            flags[np.asarray(start, dtype=bool)] |= START
-        return cls(raw.ravel(), flags.ravel(), np.zeros(raw.size, np.uint64))
-
-    def frames(self, words: int) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-        """Frames of shape `(T, words)`, and whether each began a sequence.
-
-        Raises
-        ------
-        TransportError
-            Where LAST does not come with every last word and only there.
-        """
-        last = (self.flags & LAST).astype(bool)
-        ends = np.arange(1, last.size + 1) % words == 0
-        if last.size % words or not np.array_equal(last, ends):
-            raise TransportError(f"the chip sent frames that are not of {words} words")
-        start = (self.flags & START).astype(bool).reshape(-1, words)[:, 0]
-        return self.words.reshape(-1, words), start
-
-    def _view(self) -> _Beats:
-        pointers = (array.ctypes.data for array in (self.words, self.flags, self.cycles))
-        return _Beats(*pointers, self.words.size, 0)
-
-    def _first(self, count: int) -> Beats:
-        return Beats(self.words[:count], self.flags[:count], self.cycles[:count])
 
 
 class VerilatedChip:
@@ -139,6 +72,7 @@ class VerilatedChip:
         sent: Beats,
         expected: int,
         *,
+        targets: Beats | None = None,
         linger: int = 0,
         gaps: float = 0.0,
         stalls: float = 0.0,
@@ -152,6 +86,8 @@ class VerilatedChip:
             What goes in.
         expected
             How many beats must come out.
+        targets
+            Beats of target frames, of a chip that learns; offered beside the others.
         linger
             Cycles to wait for more after that.
         gaps, stalls
@@ -166,11 +102,10 @@ class VerilatedChip:
             it is taken.
         """
         taken = Beats.empty(expected + linger)
-        source, sink = sent._view(), taken._view()
+        source, aim, sink = (beats.view() for beats in (sent, targets or Beats.empty(0), taken))
         code = self._library.chip_stream(
             self._chip,
-            ctypes.byref(source),
-            ctypes.byref(sink),
+            *map(ctypes.byref, (source, aim, sink)),
             *map(ctypes.c_uint64, (expected, linger)),
             *(ctypes.c_uint32(round(256 * chance)) for chance in (gaps, stalls)),
             ctypes.c_uint64(patience),
@@ -184,7 +119,7 @@ class VerilatedChip:
                 f"the simulated chip stood still for {patience} cycles, with {source.count} of"
                 f" {sent.words.size} words in and {sink.count} of {expected} out"
             )
-        return taken._first(sink.count)
+        return taken.first(sink.count)
 
     def exchange(
         self, frames: NDArray[np.int32], start: NDArray[np.bool_], words: int
@@ -194,6 +129,18 @@ class VerilatedChip:
         `frame_cycles` then tells when each of them was complete.
         """
         taken = self.stream(Beats.of_frames(frames, start), len(frames) * words)
+        self.frame_cycles = taken.cycles[words - 1 :: words]
+        return taken.frames(words)[0]
+
+    def learn(
+        self, lesson: Lesson, words: int, *, gaps: float = 0.0, stalls: float = 0.0
+    ) -> NDArray[np.int32]:
+        """Send frames and targets of a lesson and return as many frames of `words` words."""
+        user = TARGET * lesson.has_target | FREEZE * lesson.freeze
+        sent = Beats.of_frames(lesson.frames, lesson.start, user)
+        targets = Beats.of_frames(lesson.targets, user=IS_ERROR * lesson.is_error)
+        count = len(lesson.frames) * words
+        taken = self.stream(sent, count, targets=targets, gaps=gaps, stalls=stalls)
         self.frame_cycles = taken.cycles[words - 1 :: words]
         return taken.frames(words)[0]
 
@@ -229,14 +176,30 @@ class VerilatedChip:
 
     def take_trace(self) -> NDArray[Any]:
         """Rows `layer, neuron, u, r` recorded since the last call, of a top with trace ports."""
-        rows = np.empty(self._library.chip_trace_count(self._chip), TRACE)
-        self._library.chip_trace_take(self._chip, ctypes.c_void_p(rows.ctypes.data))
-        return rows
+        return self._take("trace", TRACE)
+
+    def take_errors(self) -> NDArray[Any]:
+        """Rows `layer, neuron, e, v, exponent`, likewise, of a top that learns."""
+        return self._take("error", ERROR_TRACE)
+
+    def take_probes(self) -> NDArray[Any]:
+        """Words of probes that have come since the last call, as they came."""
+        return self._take("probe", PROBED)
+
+    def stall_probes(self, chance: float) -> None:
+        """From now on pause after each word of a probe, with a chance of 0 to 1."""
+        self._library.chip_probe_stalls(self._chip, ctypes.c_uint32(round(256 * chance)))
+
+    def _take(self, what: str, rows: np.dtype[Any]) -> NDArray[Any]:
+        found = np.empty(getattr(self._library, f"chip_{what}_count")(self._chip), rows)
+        getattr(self._library, f"chip_{what}_take")(self._chip, ctypes.c_void_p(found.ctypes.data))
+        return found
 
 
 def _load(path: Path) -> ctypes.CDLL:
     loaded = ctypes.CDLL(str(path))
     loaded.chip_open.restype = ctypes.c_void_p
-    for name in ("chip_cycle", "chip_registers", "chip_trace_count"):
+    counts = [f"chip_{what}_count" for what in ("trace", "error", "probe")]
+    for name in ("chip_cycle", "chip_registers", *counts):
         getattr(loaded, name).restype = ctypes.c_uint64
     return loaded

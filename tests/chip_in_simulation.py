@@ -11,9 +11,10 @@ from vle.compiler.bundle import manifest
 from vle.compiler.circuit.folding import ChipSpec
 from vle.compiler.circuit.registers import register_map
 from vle.compiler.network import NetworkSpec
+from vle.host.beats import Beats
 from vle.host.bundle import Bundle
 from vle.host.device import Device
-from vle.host.verilated import Beats, VerilatedChip
+from vle.host.verilated import VerilatedChip
 from vle.hw import verilog
 
 

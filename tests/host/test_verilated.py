@@ -10,7 +10,9 @@ import pytest
 
 from vle.errors import DeviceError, TransportError
 from vle.host import build
-from vle.host.verilated import LAST, START, Beats, VerilatedChip
+from vle.host.beats import LAST, START, Beats
+from vle.host.transport import Lesson
+from vle.host.verilated import VerilatedChip
 
 # A stream through, a register that counts, and an address that is refused: no network needed.
 ECHO = """
@@ -45,6 +47,42 @@ endmodule
 """
 
 
+# The same with targets, which are added to the words of the frames that have one, and a probe that
+# shows each sum; a sum that finds the one before still there is lost.
+PORTS = """
+  input [15:0] s_axis_target_tdata, input s_axis_target_tlast, input s_axis_target_tuser,
+  input s_axis_target_tvalid, output s_axis_target_tready,
+  output reg [31:0] m_axis_probe_tdata, output m_axis_probe_tlast,
+  output reg [31:0] m_axis_probe_tuser, output reg m_axis_probe_tvalid, input m_axis_probe_tready,
+"""
+ADDS = """
+  wire target = s_axis_tuser[1], moves = s_axis_tvalid & s_axis_tready;
+  wire [15:0] sum = s_axis_tdata + (target ? s_axis_target_tdata ^ {16{s_axis_target_tuser}} : 0);
+  assign m_axis_tdata = sum, m_axis_tlast = s_axis_tlast, m_axis_tuser = s_axis_tuser[0];
+  assign m_axis_tvalid = s_axis_tvalid & (~target | s_axis_target_tvalid);
+  assign s_axis_tready = m_axis_tready & (~target | s_axis_target_tvalid);
+  assign s_axis_target_tready = moves & target, m_axis_probe_tlast = 1;
+  reg [15:0] count = 0;
+  initial m_axis_probe_tvalid = 0;
+  always @(posedge clk) begin
+    if (m_axis_probe_tready) m_axis_probe_tvalid <= 0;
+    if (moves) count <= count + 1;
+    if (moves & (m_axis_probe_tready | ~m_axis_probe_tvalid)) begin
+      m_axis_probe_tvalid <= 1;
+      m_axis_probe_tdata <= {{16{sum[15]}}, sum};
+      m_axis_probe_tuser <= {count, 13'd0, s_axis_tuser};
+    end
+  end
+"""
+
+
+def learning_echo() -> str:
+    text = ECHO.replace("input s_axis_tuser", "input [2:0] s_axis_tuser")
+    begin, end = text.index("  reg [15:0] now"), text.index("  reg [31:0] word")
+    text = text[:begin] + ADDS + text[end:]
+    return text.replace("  input [11:0] s_axil_awaddr", PORTS + "  input [11:0] s_axil_awaddr", 1)
+
+
 @pytest.fixture(scope="module")
 def chip():
     with VerilatedChip(ECHO, optimise="-O0") as opened:
@@ -62,6 +100,69 @@ def test_frames_arrive_whole(chip, gaps, stalls):
     assert np.array_equal(flags, start)
     assert np.array_equal(sent.cycles, taken.cycles)
     assert (np.diff(taken.cycles.astype(int)) == 1).all() == (not gaps and not stalls)
+
+
+@pytest.fixture(scope="module")
+def learner():
+    with VerilatedChip(learning_echo().strip() + "\n", optimise="-O0") as opened:
+        yield opened
+
+
+def lesson(rng, steps: int) -> Lesson:
+    start, freeze, has_target = (rng.random((3, steps)) < 0.5).astype(bool)
+    count = int(has_target.sum())
+    return Lesson(
+        rng.integers(-999, 999, (steps, 3)).astype(np.int32),
+        start,
+        freeze,
+        has_target,
+        rng.integers(-999, 999, (count, 3)).astype(np.int32),
+        rng.random(count) < 0.5,
+    )
+
+
+@pytest.mark.parametrize(("gaps", "stalls"), [(0, 0), (0.4, 0.4)])
+def test_targets_arrive_with_their_frames(learner, gaps, stalls):
+    given = lesson(np.random.default_rng(2), 60)
+    learner.take_probes()
+    learner.stall_probes(0)
+    got = learner.learn(given, 3, gaps=gaps, stalls=stalls)
+    told = np.where(given.is_error[:, None], ~given.targets, given.targets)
+    want = given.frames.copy()
+    want[given.has_target] += told
+    assert np.array_equal(got, want)
+    learner.read([0])  # time passes, and probes are listened to
+    seen = learner.take_probes()
+    assert np.array_equal(seen["word"], want.ravel())
+    user = given.start + 2 * given.has_target + 4 * given.freeze
+    assert np.array_equal(seen["user"] & 0xFFFF, np.repeat(user, 3))
+    assert np.array_equal(np.diff(seen["user"] >> 16), np.ones(179))
+    assert len(learner.take_probes()) == 0
+
+
+def test_a_probe_that_is_not_listened_to_loses_words(learner):
+    given = lesson(np.random.default_rng(3), 60)
+    learner.stall_probes(0.5)
+    got = learner.learn(given, 3)
+    learner.read([0] * 20)
+    learner.stall_probes(0)
+    seen = learner.take_probes()
+    assert 20 < len(seen) < 180
+    steps = (seen["user"] >> 16) - (seen["user"] >> 16)[0]
+    assert np.array_equal(seen["word"], got.ravel()[steps])
+
+
+def test_a_lesson_in_parts(learner):
+    given = lesson(np.random.default_rng(4), 40)
+    parts = [given.part(0, 13), given.part(13, 14), given.part(14, 40)]
+    got = np.concatenate([learner.learn(part, 3) for part in parts])
+    assert np.array_equal(got, learner.learn(given, 3))
+
+
+def test_a_target_that_nobody_waits_for_is_noticed(learner):
+    frames = np.zeros((2, 3))
+    with pytest.raises(TransportError, match="stood still for 60 cycles"):
+        learner.stream(Beats.of_frames(frames), 6, targets=Beats.of_frames(frames), patience=60)
 
 
 def test_frames_of_another_length_are_noticed():
