@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +111,10 @@ def compile_model(
         notes += (f"neither lanes nor a board: planned for {DEFAULT_LANES} lanes",)
     chip = ChipSpec(quantized.network, folding, learns)
     build = _Build(network, known, quantized, chip, options)
-    return build.design(widths, target, notes)
+    design = build.design(widths, target, notes)
+    if imported.host:
+        design.report["host"] = [asdict(step) for step in imported.host]
+    return design
 
 
 def _recorded(file: str, network: Network) -> Recorded | None:
@@ -209,4 +212,5 @@ def _read(
         return import_model(model, dt=dt), str(Path(model))
     if dt is not None:
         raise CompileError("dt must be left out: the network has its own")
-    return (Imported(model) if isinstance(model, Network) else model), None
+    imported = Imported(model) if isinstance(model, Network) else model
+    return imported, imported.file

@@ -138,10 +138,4 @@ def _design(
         imported = import_model(model, dt=dt)
         data = None if calibration is None else read_calibration(calibration, imported.network)
     with terminal.working("choosing formats and folding"):
-        try:
-            design = compile_model(imported.network, calibration=data, **options)
-        except CompileError as error:
-            file = error.file or str(model)
-            raise CompileError(error.message, file=file, node=error.node) from error
-    design.report["notes"][:0] = imported.notes
-    return design
+        return compile_model(imported, calibration=data, **options)

@@ -9,7 +9,7 @@ passes of their own, in `nir`.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,8 @@ class Imported:
         Of each layer, of a model that was quantised before; empty: the compiler's choice.
     inputs
         Of the inputs, likewise.
+    file
+        Where it came from.
     """
 
     network: Network
@@ -51,6 +53,7 @@ class Imported:
     host: tuple[HostStep, ...] = ()
     grids: tuple[LayerGrid, ...] = ()
     inputs: RateGrid | None = None
+    file: str | None = None
 
     def finish(self, answer: NDArray[Any]) -> NDArray[Any]:
         """Do what is left to the host: from answers ``(..., outputs)`` to those of the model."""
@@ -86,13 +89,13 @@ def import_model(path: str | os.PathLike[str], *, dt: float | None = None) -> Im
 
     try:
         if is_nir(Path(path)):
-            return Imported(*read_graph(Path(path), dt))
+            return Imported(*read_graph(Path(path), dt), file=str(path))
         if dt is not None:
             raise CompileError("dt must be left out: the steps of ONNX models are their own")
         model = read_source(Path(path))
         if is_ours(model):
-            return Imported(from_model(model))
-        return _import_foreign(model)
+            return Imported(from_model(model), file=str(path))
+        return replace(_import_foreign(model), file=str(path))
     except CompileError as error:
         raise CompileError(error.message, file=str(path), node=error.node) from error
     except RecursionError:
