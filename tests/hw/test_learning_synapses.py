@@ -198,8 +198,10 @@ class Job:
         self.e = words_of(rng, learning.error_width, spec.outputs)
         self.signal = words_of(rng, updates.SIGNAL_WIDTH, spec.outputs)
         self.bars = words_of(rng, 16, max(learning.groups, 1), spec.columns)
-        heard = self.bars[learning.group] if learning.filtered else self.x
         draws = noise.row_draws(state, spec.outputs), noise.column_draws(state, spec.columns)
+        if not rng.integers(4):
+            self._just_enough(draws)
+        heard = self.bars[learning.group] if learning.filtered else self.x
         self.after, self.clamped = updates.update_weights(
             weight, self.signal, heard, learning.update_shift, draws, spec.weight_width
         )
@@ -212,6 +214,14 @@ class Job:
         self.frames = {"down": (sums[: spec.inputs], 0), "loop": (sums[spec.inputs :], spec.inputs)}
         used = {"down": piece.sends, "loop": piece.loops}
         self.names = [(kind, place) for kind in used if used[kind]]
+
+    def _just_enough(self, draws) -> None:
+        """Make updates that, with the draw of one column, round up to a whole, and no bit over."""
+        rows, columns = draws
+        draw = rows + columns[np.arange(len(rows)) % len(columns)] & 0xFFFF
+        self.signal = (1 << noise.WIDTH + 1) - 1 - 2 * draw
+        unit = 1 << self.piece.learning.update_shift - noise.WIDTH - 1
+        self.x, self.bars = np.full_like(self.x, unit), np.full_like(self.bars, unit)
 
     def send(self, clock: int, free) -> None:
         """Take every column of the sums as soon as it is there."""
