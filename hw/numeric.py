@@ -20,6 +20,23 @@ def saturate(value: Value, width: int) -> tuple[Value, Value]:
     return Mux(fits, value[:width], end).as_signed(), ~fits
 
 
+def saturate_each(place: Value, word: Value, widths: Sequence[int]) -> tuple[Value, Value]:
+    """Clamp to the signed bits of the layer at `place`; the word is as wide as the widest."""
+    wide = max(widths)
+
+    def clamp(width: int) -> Value:
+        clamped, over = saturate(word, width)
+        return Cat(clamped, clamped[-1].replicate(wide - len(clamped)), over)
+
+    both = choose(place, widths, clamp)
+    return both[:wide].as_signed(), both[wide]
+
+
+def round_shift(value: Value, shift: int) -> Value:
+    """`value / 2**shift` to the nearest integer, half up."""
+    return (value + (1 << shift >> 1)) >> shift
+
+
 def below_point(value: Value, shift: int) -> Value:
     """`value * 2**shift + 2**(shift - 1)`, wires only; a sum with it is rounded by `>> shift`."""
     if shift == 0:
@@ -40,13 +57,19 @@ def constant(value: int) -> Value:
     return C(value, Value.cast(C(value)).shape().width + 1).as_signed()
 
 
-def multiply(m: Module, a: Value, b: Value) -> Value:
-    """Product of any widths, 2 clocks: partial products of one DSP block each, then their sum."""
-    parts = []
+def partial_products(m: Module, a: Value, b: Value) -> list[Value]:
+    """Summands of the product of any widths, 1 clock: one DSP block each."""
+    summands = []
     for (x, x_place), (y, y_place) in product(_digits(a), _digits(b)):
         part = Signal.like(x * y, name="part")
         m.d.sync += part.eq(x * y)
-        parts.append(part.shift_left(x_place + y_place))
+        summands.append(part.shift_left(x_place + y_place))
+    return summands
+
+
+def multiply(m: Module, a: Value, b: Value) -> Value:
+    """Product of any widths, 2 clocks: partial products, then their sum."""
+    parts = partial_products(m, a, b)
     total = Signal.like(a * b, name="product")
     m.d.sync += total.eq(sum(parts[1:], start=parts[0]))
     return total

@@ -1,0 +1,146 @@
+"""The error filter of an engine's neurons: derivative, prospective error, low pass."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Signal, Value, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from vle.compiler.circuit.geometry import Engine
+from vle.compiler.learning.derivative import PRIME_WIDTH
+from vle.compiler.learning.errors import GUARD
+from vle.hw.numeric import (
+    Delay,
+    below_point,
+    choose,
+    multiply,
+    partial_products,
+    round_shift,
+    saturate_each,
+)
+
+
+class ErrorFilter(wiring.Component):
+    """One step of the filter; `vle.compiler.learning.errors.ErrorFilter` has the equations.
+
+    `inst_e` is known late, `low` early, so the prospective error is computed as
+    `(low * 2**kappa_shift - kappa * low) + kappa * inst_e * 2**guard`. With `L = 1` where errors
+    recur on this engine, and 0 otherwise:
+
+    Parameters
+    ----------
+    engine
+        Layers and formats.
+
+    Members
+    -------
+    place, low, kappa
+        Layer by its place in the order of work; `v` in the units of this step: stage 0.
+    s, prime
+        Sum of the parts and derivative: stage L.
+    inst_bits, inst_over, inst_e
+        Bits used by the word before it is clamped: stage L + 1; whether it was, it: stage L + 2.
+    beta
+        Stage L + 3.
+    e_bits, e_over, e
+        Stage L + 4 and L + 5.
+    v_bits, v
+        New low-passed error and its bits: stage L + 6.
+    """
+
+    def __init__(self, engine: Engine):
+        self.engine = engine
+        self.delay = int(any(piece.loops for piece in engine.passes))
+        self.widths = [learning.error_width for learning in engine.learning]
+        self.guards = [learning.v_width - learning.error_width for learning in engine.learning]
+        error, v = signed(engine.error_width), signed(engine.v_width)
+        self.inst_width = engine.error_width + GUARD + PRIME_WIDTH
+        self.e_width = engine.v_width + engine.constant_width + 2
+        super().__init__(
+            {
+                "place": In(range(max(2, len(engine.passes)))),
+                "low": In(v),
+                "kappa": In(engine.constant_width),
+                "s": In(signed(engine.error_width + GUARD)),
+                "prime": In(signed(PRIME_WIDTH)),
+                "inst_bits": Out(self.inst_width),
+                "inst_over": Out(1),
+                "inst_e": Out(error),
+                "beta": In(engine.constant_width),
+                "e_bits": Out(self.e_width),
+                "e_over": Out(1),
+                "e": Out(error),
+                "v_bits": Out(engine.v_width),
+                "v": Out(v),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        place, low = Delay(m, self.place, "place"), Delay(m, self.low, "low")
+        kappa, delay = Delay(m, self.kappa, "kappa"), self.delay
+        self._instant(m, place[delay + 1])
+        base = self._base(m, place, low, kappa[0])
+        at = delay + 2
+        parts = partial_products(m, self.inst_e, kappa[at])
+        product = sum(parts[1:], start=parts[0])
+        total = Signal(signed(self.e_width + 1))
+        late = Delay(m, base, "base", first=3)[at + 1]
+        m.d.sync += total.eq(late + choose(place[at + 1], self.guards, product.shift_left))
+        self._prospective(m, place[at + 2], total)
+        self._low_pass(m, place, low, at)
+        return m
+
+    def _each(self, name: str) -> list[int]:
+        return [getattr(learning, name) for learning in self.engine.learning]
+
+    def _instant(self, m: Module, place: Value) -> None:
+        """`inst_e = sat(rnd(prime * s / 2**(prime_shift + GUARD)))`."""
+        parts = partial_products(m, self.s, self.prime)
+        product = sum(parts[1:], start=parts[0])
+        shifts = [shift + GUARD for shift in self._each("prime_shift")]
+        exact = Signal(signed(self.inst_width + 1), name="inst_exact")
+        m.d.comb += exact.eq(choose(place, shifts, lambda s: round_shift(product, s)))
+        word, over = saturate_each(place, exact, self.widths)
+        m.d.comb += self.inst_bits.eq(bits_used(exact))
+        m.d.sync += [self.inst_e.eq(word), self.inst_over.eq(over)]
+
+    def _base(self, m: Module, place: Delay, low: Delay, kappa: Value) -> Value:
+        """Return what of `e` is known without `inst_e`, and the half to round it: stage 3."""
+        product = multiply(m, low[0], kappa)
+        keys = list(zip(self._each("kappa_shift"), self.guards, strict=True))
+
+        def known(key: tuple[int, int]) -> Value:
+            shift, guard = key
+            return low[2].shift_left(shift) + (1 << shift + guard >> 1)
+
+        base = Signal(signed(self.e_width + 1), name="base")
+        m.d.sync += base.eq(choose(place[2], keys, known) - product)
+        return base
+
+    def _prospective(self, m: Module, place: Value, total: Value) -> None:
+        """`e`, clamped, from its sum."""
+        shifts = [
+            shift + guard
+            for shift, guard in zip(self._each("kappa_shift"), self.guards, strict=True)
+        ]
+        exact = Signal(signed(self.e_width + 1), name="e_exact")
+        m.d.comb += exact.eq(choose(place, shifts, total.shift_right))
+        word, over = saturate_each(place, exact, self.widths)
+        m.d.comb += self.e_bits.eq(bits_used(exact))
+        m.d.sync += [self.e.eq(word), self.e_over.eq(over)]
+
+    def _low_pass(self, m: Module, place: Delay, low: Delay, at: int) -> None:
+        """`v = low + rnd(beta * (inst_e * 2**guard - low) / 2**beta_shift)`."""
+        f = Signal(signed(self.engine.v_width + 1))
+        m.d.sync += f.eq(choose(place[at], self.guards, self.inst_e.shift_left) - low[at])
+        product, shifts = multiply(m, f, self.beta), self._each("beta_shift")
+        moved = choose(place[at + 3], shifts, lambda s: product + below_point(low[at + 3], s))
+        m.d.sync += self.v.eq(choose(place[at + 3], shifts, moved.shift_right))
+        high = choose(place[at + 4], self.guards, self.v.shift_right)
+        m.d.comb += self.v_bits.eq(bits_used(high))
+
+
+def bits_used(word: Value) -> Value:
+    """Bits of a signed word that differ from its sign."""
+    return (word ^ word[-1].replicate(len(word)))[:-1]

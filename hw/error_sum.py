@@ -1,0 +1,84 @@
+"""What a neuron's error is made of, brought to one exponent and added."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Signal, Value, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from vle.compiler.circuit.geometry import Engine
+from vle.compiler.learning.errors import GUARD, LEFT, RIGHT, SUM_WIDTH
+from vle.hw.align import right_amount, shift_coarse, shift_fine
+from vle.hw.numeric import Delay, round_shift, saturate_each
+
+PART_WIDTH = 10  # of the exponent of a part of an error, signed
+SHIFT_WIDTH = PART_WIDTH + 3  # of the difference of two, and a guard
+
+
+class ErrorSum(wiring.Component):
+    """`align` and `combine` of the specification: 2 clocks, and 1 more where errors recur.
+
+    Parameters
+    ----------
+    engine
+        Layers and formats.
+
+    Members
+    -------
+    above_left, loop_left, v_left
+        How far each word is to be shifted to the left: stage -1.
+    place, above, loop, v
+        Layer by its place in the order of work; words, 0 where there is nothing: stage 0.
+    low
+        `v` in the units of this step: stage 2.
+    s, over
+        Sum with `GUARD` bits more, and whether any of it was clamped: stage 2, or 3 with a loop.
+    """
+
+    def __init__(self, engine: Engine):
+        self.engine = engine
+        self.loops = any(piece.loops for piece in engine.passes)
+        self.widths = [learning.error_width + GUARD for learning in engine.learning]
+        members = {
+            "place": In(range(max(2, len(engine.passes)))),
+            "above": In(signed(SUM_WIDTH + 1)),
+            "above_left": In(signed(SHIFT_WIDTH)),
+            "v": In(signed(engine.v_width)),
+            "v_left": In(signed(SHIFT_WIDTH)),
+            "low": Out(signed(engine.v_width)),
+            "s": Out(signed(max(self.widths))),
+            "over": Out(1),
+        }
+        if self.loops:
+            members |= {"loop": In(signed(SUM_WIDTH)), "loop_left": In(signed(SHIFT_WIDTH))}
+        super().__init__(members)
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        place = Delay(m, self.place, "place")
+        low_widths = [learning.v_width for learning in self.engine.learning]
+        low, _ = self._align(m, place, "v", low_widths)
+        above, above_over = self._align(m, place, "above", self.widths)
+        m.d.comb += self.low.eq(low)
+        if not self.loops:
+            m.d.comb += [self.s.eq(above), self.over.eq(above_over)]
+            return m
+        loop, loop_over = self._align(m, place, "loop", self.widths)
+        total, total_over = saturate_each(place[2], above + loop, self.widths)
+        m.d.sync += [self.s.eq(total), self.over.eq(above_over | loop_over | total_over)]
+        return m
+
+    def _align(self, m: Module, place: Delay, name: str, widths: list[int]) -> tuple[Value, Value]:
+        """Shift, round half up and clamp; with whether it was clamped."""
+        width = max(widths)
+        below = min(LEFT, width)
+        amount = Signal(range(below + RIGHT + 1), name=f"{name}_right")
+        left = getattr(self, f"{name}_left")
+        m.d.sync += amount.eq(right_amount(left, below, below + RIGHT))
+        word, half = getattr(self, name), 1
+        coarse = shift_coarse(m, word, below + half, amount, width + half)
+        exact = shift_fine(coarse, Delay(m, amount, f"{name}_right")[1])
+        clamped, over = saturate_each(place[1], round_shift(exact, half), widths)
+        aligned, saturated = Signal(signed(width), name=name), Signal(name=f"{name}_over")
+        m.d.sync += [aligned.eq(clamped), saturated.eq(over)]
+        return aligned, saturated

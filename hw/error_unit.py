@@ -1,0 +1,277 @@
+"""The errors of an engine's neurons: one row per clock."""
+
+from __future__ import annotations
+
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed
+from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from vle.compiler.circuit.geometry import Engine
+from vle.compiler.circuit.windows import error_kinds
+from vle.compiler.learning.derivative import PRIME_WIDTH
+from vle.compiler.learning.errors import GUARD, SUM_WIDTH
+from vle.compiler.learning.rate import EXPONENT_WIDTH, MANTISSA_WIDTH
+from vle.compiler.learning.spec import Points
+from vle.compiler.learning.updates import SIGNAL_WIDTH
+from vle.hw.bus import AccessSignature
+from vle.hw.error_filter import ErrorFilter
+from vle.hw.error_sum import PART_WIDTH, SHIFT_WIDTH, ErrorSum
+from vle.hw.learning_signal import LEFT_WIDTH, LearningSignal, signal_draw
+from vle.hw.numeric import Delay, choose, constant
+from vle.hw.rescale import CONTEXTS, QUIET_WIDTH, Rescale
+
+RATE_WIDTH = MANTISSA_WIDTH + EXPONENT_WIDTH
+ROW = ("valid", "place", "row", "neuron", "last")
+STANDING = {
+    "blank": 1,
+    "zero": 1,
+    "learn": 1,
+    "has_above": 1,
+    "is_target": 1,
+    "is_error": 1,
+    "above_exponent": signed(PART_WIDTH),
+    "loop_exponent": signed(PART_WIDTH),
+    "exponent": signed(8),
+    "exponent_before": signed(8),
+    "quiet": QUIET_WIDTH,
+    "noise": 32,
+    "rate": RATE_WIDTH,
+    "tau_rate": RATE_WIDTH,
+}
+
+
+class ErrorUnit(wiring.Component):
+    """One step of a neuron's error in `engine.error_stages` clocks, one neuron per clock.
+
+    Parameters
+    ----------
+    engine
+        Layers, formats and initial parameters.
+
+    Members
+    -------
+    valid, place, row, neuron, last, context
+        A row: stage 0. A pass's rows come in order. Passes take the contexts 0 and 1 in turn.
+    blank, zero, learn, has_above, is_target, is_error, above_exponent, loop_exponent
+        Per context, standing until `scale_valid`: the layer has no errors in this step; its `v`
+        reads as 0; it updates; something comes from above; that is of the host, namely not a
+        target, to be compared with `r`, but the descent itself; exponents of the parts.
+    exponent, exponent_before, quiet, noise, rate, tau_rate
+        Likewise: scale of this step, exponent of the one before, state of the draws, learning
+        rates with the mantissa in the lower bits.
+    above, loop, r
+        Words of the row: stage `engine.error_words`.
+    prime_neuron, prime
+        Whose derivative is to stand 2 clocks later; it.
+    o_valid, o_place, o_row, o_neuron, o_last, e, inst_e, signal, v
+        Stage `engine.error_stages`.
+    clamped_error, clamped_signal
+        Whether a word of its error was clamped, and whether its signal was.
+    scale_valid, scale_place, scale_exponent, scale_quiet
+        Scale of the next step: stage `engine.scale_stages` of the last row.
+    access_<kind>
+        From the bus: words by neuron.
+    """
+
+    def __init__(self, engine: Engine):
+        self.engine = engine
+        self.top = any(piece.top for piece in engine.passes)
+        self.loops = any(piece.loops for piece in engine.passes)
+        self.heard = engine.error_words + self.top
+        self.s_stage = self.heard + 2 + self.loops
+        self.e_stage = self.s_stage + 5
+        neuron, place = range(max(2, engine.neurons)), range(max(2, len(engine.passes)))
+        row = range(max(2, *(spec.outputs for spec in engine.layers)))
+        error, width = signed(engine.error_width), signed(SUM_WIDTH)
+        shapes = dict(zip(ROW, (1, place, row, neuron, 1), strict=True))
+        members = {name: In(shape) for name, shape in shapes.items()}
+        members |= {f"o_{name}": Out(shape) for name, shape in shapes.items()}
+        members |= {name: In(shape).array(CONTEXTS) for name, shape in STANDING.items()}
+        members |= {
+            "context": In(1),
+            "above": In(width),
+            "loop": In(width),
+            "r": In(signed(max(PRIME_WIDTH, engine.rate_width))),
+            "prime_neuron": Out(neuron),
+            "prime": In(signed(PRIME_WIDTH)),
+            "e": Out(error),
+            "inst_e": Out(error),
+            "signal": Out(signed(SIGNAL_WIDTH)),
+            "v": Out(signed(engine.v_width)),
+            "clamped_error": Out(1),
+            "clamped_signal": Out(1),
+            "scale_valid": Out(1),
+            "scale_place": Out(place),
+            "scale_exponent": Out(signed(EXPONENT_WIDTH)),
+            "scale_quiet": Out(QUIET_WIDTH),
+        }
+        bits = max(1, (engine.neurons - 1).bit_length())
+        members |= {f"access_{kind}": In(AccessSignature(bits)) for kind in error_kinds(engine)}
+        super().__init__(members)
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        engine, end = self.engine, self.engine.error_stages
+        assert self.e_stage + 3 == end
+        self._at = {name: Delay(m, getattr(self, name), name) for name in (*ROW, "context")}
+        m.submodules.sum = parts = ErrorSum(engine)
+        m.submodules.filter = unit = ErrorFilter(engine)
+        self._connect_sum(m, parts, unit)
+        self._connect_filter(m, parts, unit)
+        inst = Delay(m, unit.inst_e, "inst_e", first=self.s_stage + 2)
+        e = Delay(m, unit.e, "e", first=self.e_stage)
+        self._connect_signal(m, inst, e)
+        overs = [
+            Delay(m, parts.over, "s_over", first=self.s_stage),
+            Delay(m, unit.inst_over, "inst_over", first=self.s_stage + 2),
+            Delay(m, unit.e_over, "e_over", first=self.e_stage),
+        ]
+        self._connect_scale(m, parts, unit)
+        m.d.comb += [
+            self.inst_e.eq(inst[end]),
+            self.e.eq(e[end]),
+            self.v.eq(Delay(m, unit.v, "v", first=self.e_stage + 1)[end]),
+            self.clamped_error.eq(Cat(over[end] for over in overs).any() & self._at["valid"][end]),
+            *(getattr(self, f"o_{name}").eq(self._at[name][end]) for name in ROW),
+        ]
+        return m
+
+    def _of(self, name: str, stage: int) -> Value:
+        """Input that stands, of the pass whose row is at `stage`."""
+        one, other = getattr(self, name)
+        return Mux(self._at["context"][stage], other, one)
+
+    def _connect_sum(self, m: Module, parts: ErrorSum, unit: ErrorFilter) -> None:
+        """Words in, with what the layer does not hear left out."""
+        words, heard = self.engine.error_words, self.heard
+        blank = self._of("blank", words)
+        silent = blank | ~self._of("has_above", words)
+        above = Mux(silent, 0, self.above)
+        if self.top:
+            compare = self._of("is_target", words) & ~self._of("is_error", words) & ~silent
+            descent = Signal(signed(SUM_WIDTH + 1))
+            m.d.sync += descent.eq(above - Mux(compare, self.r, 0))
+            above = descent
+        m.d.comb += [parts.place.eq(self._at["place"][heard]), parts.above.eq(above)]
+        self._shift(m, parts.above_left, "above_exponent", GUARD)
+        self._shift(m, parts.v_left, "exponent_before", 0)
+        if self.loops:
+            loops = [piece.loops for piece in self.engine.passes]
+            own = choose(self._at["place"][words], loops, lambda on: C(on, 1))
+            loop = Delay(m, Mux(own & ~blank, self.loop, 0), "loop", first=words)
+            m.d.comb += parts.loop.eq(loop[heard])
+            self._shift(m, parts.loop_left, "loop_exponent", GUARD)
+        nothing = self._of("blank", heard) | self._of("zero", heard)
+        m.d.comb += parts.v.eq(Mux(nothing, 0, self._v(m, unit)))
+
+    def _shift(self, m: Module, left: Value, exponent: str, guard: int) -> None:
+        """How far a word in units of `exponent` is to be shifted for this step's."""
+        stage = self.heard - 2
+        difference = Signal(signed(SHIFT_WIDTH), name=f"{exponent}_left")
+        mine = self._of("exponent", stage)
+        m.d.sync += difference.eq(self._of(exponent, stage) - mine + guard)
+        m.d.comb += left.eq(difference)
+
+    def _connect_filter(self, m: Module, parts: ErrorSum, unit: ErrorFilter) -> None:
+        aligned, s_stage = self.heard + 2, self.s_stage
+        blank = self._of("blank", s_stage)
+        m.d.comb += [
+            self.prime_neuron.eq(self._at["neuron"][s_stage - 2]),
+            unit.place.eq(self._at["place"][aligned]),
+            unit.low.eq(parts.low),
+            unit.s.eq(parts.s),
+            unit.prime.eq(Mux(blank, 0, self.prime)),
+            unit.kappa.eq(self._constant(m, "kappa", aligned)),
+            unit.beta.eq(self._constant(m, "beta", s_stage + 3)),
+        ]
+
+    def _v(self, m: Module, unit: ErrorFilter) -> Value:
+        """Low-passed error of the step before, a neuron's word at stage `heard`."""
+        access, written, width = self.access_v, self.e_stage + 1, self.engine.v_width
+        m.submodules.v = memory = Memory(shape=signed(width), depth=self.engine.neurons, init=[])
+        read, write, word = memory.read_port(), memory.write_port(), Signal(signed(width))
+        m.d.sync += word.eq(read.data)
+        m.d.comb += [
+            read.addr.eq(Mux(access.active, access.address, self._at["neuron"][self.heard - 2])),
+            access.r_data.eq(word),
+            write.addr.eq(Mux(access.active, access.address, self._at["neuron"][written])),
+            write.data.eq(Mux(access.active, access.w_data, unit.v)),
+            write.en.eq(Mux(access.active, access.write, self._at["valid"][written])),
+        ]
+        return word
+
+    def _constant(self, m: Module, kind: str, stage: int) -> Value:
+        """Return a neuron's `kappa` or `beta`, registered at `stage`."""
+        engine, access = self.engine, getattr(self, f"access_{kind}")
+        words = [int(word) for spec in engine.learning for word in getattr(spec, kind)]
+        memory = Memory(shape=engine.constant_width, depth=engine.neurons, init=words)
+        setattr(m.submodules, kind, memory)
+        read, write = memory.read_port(), memory.write_port()
+        word = Signal(engine.constant_width, name=kind)
+        m.d.sync += word.eq(read.data)
+        m.d.comb += [
+            read.addr.eq(Mux(access.active, access.address, self._at["neuron"][stage - 2])),
+            access.r_data.eq(word),
+            write.addr.eq(access.address),
+            write.data.eq(access.w_data),
+            write.en.eq(access.write),
+        ]
+        return word
+
+    def _connect_signal(self, m: Module, inst: Delay, e: Delay) -> None:
+        """Learning signal of the weights: of `inst_e` by filtered inputs, of `e` otherwise."""
+        stage, at = self.e_stage, self._at
+        first, noise = at["row"][stage + 1] == 0, self._of("noise", stage + 1)
+        draw = signal_draw(m, noise, at["valid"][stage + 1], first)
+        filtered = [learning.filtered for learning in self.engine.learning]
+        word = choose(at["place"][stage], filtered, lambda on: inst[stage] if on else e[stage])
+        points = [Points.of(p.spec, p.learning).signal for p in self.engine.passes]
+        m.submodules.signal = unit = LearningSignal(self.engine.error_width)
+        left, rate = Signal(signed(LEFT_WIDTH)), self._of("rate", stage - 1)
+        point = choose(at["place"][stage - 1], points, constant)
+        exponent = self._of("exponent", stage - 1)
+        m.d.sync += left.eq(point + exponent - rate[MANTISSA_WIDTH:].as_signed())
+        mantissa = self._of("rate", stage)[:MANTISSA_WIDTH]
+        m.d.comb += [
+            unit.mantissa.eq(Mux(self._of("learn", stage), mantissa, 0)),
+            unit.error.eq(word),
+            unit.left.eq(left),
+            unit.draw.eq(draw),
+            self.signal.eq(unit.signal),
+            self.clamped_signal.eq(unit.saturated & at["valid"][stage + 3]),
+        ]
+
+    def _connect_scale(self, m: Module, parts: ErrorSum, unit: ErrorFilter) -> None:
+        """Bits that any word uses decide on the exponent; a clamped sum counts as one bit more."""
+        at, stage = self._at, self.e_stage
+        widths = [learning.error_width for learning in self.engine.learning]
+        clamped = choose(at["place"][self.s_stage], widths, lambda width: C(1 << width + 1))
+        sources = [
+            (self.s_stage, Mux(parts.over, clamped, 0)),
+            (self.s_stage + 1, unit.inst_bits),
+            (stage - 1, unit.e_bits),
+            (stage + 1, unit.v_bits),
+        ]
+        m.submodules.rescale = rescale = Rescale([len(word) for _, word in sources], max(widths))
+        for k, (when, word) in enumerate(sources):
+            m.d.comb += [
+                rescale.valid[k].eq(at["valid"][when]),
+                rescale.context[k].eq(at["context"][when]),
+                getattr(rescale, f"magnitude{k}").eq(word),
+            ]
+        done = stage + 2
+        place = Delay(m, at["place"][done], "scale_place")
+        m.d.comb += [
+            rescale.clear.eq(self.valid & (self.row == 0)),
+            rescale.clear_context.eq(self.context),
+            rescale.last.eq(at["valid"][done] & at["last"][done]),
+            rescale.last_context.eq(at["context"][done]),
+            rescale.exponent.eq(self._of("exponent", done)),
+            rescale.quiet.eq(self._of("quiet", done)),
+            rescale.error_width.eq(choose(at["place"][done], widths, constant)),
+            self.scale_valid.eq(rescale.o_valid),
+            self.scale_exponent.eq(rescale.o_exponent),
+            self.scale_quiet.eq(rescale.o_quiet),
+            self.scale_place.eq(place[2]),
+        ]

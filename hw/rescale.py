@@ -1,0 +1,106 @@
+"""The exponent that a layer's errors share: what it will be in the next step."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal, Value, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from vle.compiler.learning.errors import HIGHEST, LOWEST, PATIENCE
+
+EXPONENT_WIDTH = 8
+QUIET_WIDTH = (PATIENCE - 1).bit_length()
+CONTEXTS = 2  # passes under way at once
+
+
+class Rescale(wiring.Component):
+    """Magnitudes of a pass in, its layer's scale of the next step out, 2 clocks after `last`.
+
+    Parameters
+    ----------
+    widths
+        Bits of the magnitudes of each source.
+    error_width
+        Largest number of bits of an error.
+
+    Members
+    -------
+    clear, clear_context
+        A pass begins, in one of two contexts that passes take in turn.
+    valid, context, magnitude<k>
+        Of each source: a word, as the bits that it has used, and the context of its pass.
+    last, last_context, exponent, quiet, error_width
+        No word of the pass comes later, and none now; the layer's scale of this step.
+    o_valid, o_exponent, o_quiet
+        Scale of the next step.
+    """
+
+    def __init__(self, widths: list[int], error_width: int):
+        self.widths = widths
+        members = {
+            "clear": In(1),
+            "clear_context": In(1),
+            "valid": In(len(widths)),
+            "context": In(len(widths)),
+            "last": In(1),
+            "last_context": In(1),
+            "exponent": In(signed(EXPONENT_WIDTH)),
+            "quiet": In(QUIET_WIDTH),
+            "error_width": In(range(error_width + 1)),
+            "o_valid": Out(1),
+            "o_exponent": Out(signed(EXPONENT_WIDTH)),
+            "o_quiet": Out(QUIET_WIDTH),
+        }
+        members |= {f"magnitude{k}": In(width) for k, width in enumerate(widths)}
+        super().__init__(members)
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        width = max(self.widths)
+        used = [Signal(width, name=f"used{context}") for context in range(CONTEXTS)]
+        for context, word in enumerate(used):
+            before = Mux(self.clear & (self.clear_context == context), 0, word)
+            m.d.sync += word.eq(before | self._heard(context))
+        bits, last = Signal(range(width + 1)), Signal()
+        exponent, quiet = Signal.like(self.exponent), Signal.like(self.quiet)
+        room = Signal.like(self.error_width)
+        m.d.sync += [
+            bits.eq(_bit_length(m, Mux(self.last_context, used[1], used[0]))),
+            last.eq(self.last),
+            exponent.eq(self.exponent),
+            quiet.eq(self.quiet),
+            room.eq(self.error_width - 2),
+            self.o_valid.eq(last),
+        ]
+        self._decide(m, bits, room, exponent, quiet)
+        return m
+
+    def _heard(self, context: int) -> Value:
+        """Bits used by the words that come now."""
+        total = 0
+        for k in range(len(self.widths)):
+            here = self.valid[k] & (self.context[k] == context)
+            total |= Mux(here, getattr(self, f"magnitude{k}"), 0)
+        return total
+
+    def _decide(self, m: Module, bits: Value, room: Value, exponent: Value, quiet: Value) -> None:
+        """Rise at once by as many bits as pass the room; fall by one after a long quiet."""
+        risen = exponent + bits - room
+        m.d.sync += [self.o_exponent.eq(exponent), self.o_quiet.eq(0)]
+        with m.If(bits > room):
+            m.d.sync += self.o_exponent.eq(Mux(risen > HIGHEST, HIGHEST, risen))
+        with m.Elif((bits != 0) & (bits + 3 < room)):
+            with m.If(quiet != PATIENCE - 1):
+                m.d.sync += self.o_quiet.eq(quiet + 1)
+            with m.Else():
+                fallen = Mux(exponent > LOWEST, exponent - 1, LOWEST)
+                m.d.sync += self.o_exponent.eq(fallen)
+
+
+def _bit_length(m: Module, word: Value) -> Value:
+    """Place of the highest bit that is 1, from 1; 0 for none."""
+    count = Signal(range(len(word) + 1))
+    for place in range(len(word)):
+        with m.If(word[place]):
+            m.d.comb += count.eq(place + 1)
+    return count
