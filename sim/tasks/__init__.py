@@ -15,6 +15,7 @@ _LOADERS = {
     "lagnet": ("lag", "load_lagnet"),
     "mackey_glass": ("mackey_glass", "load"),
     "japanese_vowels": ("japanese_vowels", "load"),
+    "cue_accumulation": ("cue_accumulation", "load"),
 }
 NAMES = tuple(_LOADERS)
 

@@ -36,6 +36,8 @@ class Task:
         Steps of each sequence, default T.
     teacher : Network, optional
         The network that made the targets.
+    asked : int, optional
+        Classes: the last steps of a sequence, in which alone it is answered; default 0: in all.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Task:
     classes: int = 0
     lengths: Array | None = field(default=None)
     teacher: Network | None = None
+    asked: int = 0
 
     def __post_init__(self) -> None:
         """Check shapes, ranges and that the splits do not overlap."""
@@ -55,6 +58,9 @@ class Task:
             raise ValueError(f"x must be of shape (T, N, inputs), not {self.x.shape!r}")
         if not self.dt > 0:
             raise ValueError(f"dt must be above 0, not {self.dt!r}")
+        if not 0 <= self.asked <= self.steps * bool(self.classes):
+            rule = f"0 to {self.steps}, and 0 where the targets are values"
+            raise ValueError(f"asked must be {rule}, not {self.asked!r}")
         expected = (self.count,) if self.classes else (self.steps, self.count, self.y.shape[-1])
         if self.y.shape != expected:
             raise ValueError(f"y must be of shape {expected}, not {self.y.shape!r}")
@@ -83,9 +89,10 @@ class Task:
         return self.classes or int(self.y.shape[2])
 
     def mask(self, index: Array) -> Array:
-        """Return 1 where a step belongs to its sequence, 0 behind its end, shape (T, n)."""
+        """Return 1 where a step of a sequence is to be answered, else 0, shape (T, n)."""
         lengths = np.full(self.count, self.steps) if self.lengths is None else self.lengths
-        return (np.arange(self.steps)[:, None] < lengths[index]).astype(float)
+        step, end = np.arange(self.steps)[:, None], lengths[index]
+        return ((step < end) & (step >= end - (self.asked or self.steps))).astype(float)
 
     def targets(self, index: Array) -> Array:
         """Return targets per step, shape (T, n, outputs): one-hot for classes, NaN for none."""

@@ -138,6 +138,7 @@ _DEFAULTS = {
     "lagnet": Recipe("lagnet", widths=(8, 8), epochs=200, batch=10, rate=0.01, weight_decay=0.0),
     "mackey_glass": Recipe("mackey_glass", widths=(32, 32), epochs=100, batch=10, weight_decay=0.0),
     "japanese_vowels": Recipe("japanese_vowels", widths=(32, 32), epochs=60, batch=27),
+    "cue_accumulation": Recipe("cue_accumulation", widths=(32,), epochs=20),
 }
 
 

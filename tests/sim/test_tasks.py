@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from vle.sim import tasks
-from vle.sim.tasks import Task, japanese_vowels, lag, mackey_glass, mnist1d
+from vle.sim.tasks import Task, cue_accumulation, japanese_vowels, lag, mackey_glass, mnist1d
+from vle.sim.tasks.drift import Drift
 
 
 @pytest.mark.parametrize(
@@ -15,6 +16,7 @@ from vle.sim.tasks import Task, japanese_vowels, lag, mackey_glass, mnist1d
         ("lagnet", 600, (40, 8, 16), 2, 2),
         ("mackey_glass", 400, (40, 8, 16), 1, 1),
         ("japanese_vowels", 29, (216, 54, 370), 12, 9),
+        ("cue_accumulation", 225, (1600, 100, 500), 40, 2),
     ],
 )
 def test_shapes_and_splits(name, steps, splits, inputs, outputs):
@@ -102,6 +104,98 @@ def test_japanese_vowels_is_the_recorded_set():
     frames = task.x[:, trained_on][task.mask(trained_on) > 0]
     assert np.allclose(frames.mean(0), 0, atol=1e-10)
     assert np.allclose(frames.std(0), 1)
+
+
+def test_cues_are_counted_by_the_label():
+    task = cue_accumulation.load(count=60, validation=5, test=5, cue_hz=1000, noise_hz=0, seed=3)
+    per_side = task.x.reshape(225, 70, 4, 10).sum(0)  # at 1000 Hz every millisecond has a spike
+    assert np.all(per_side == per_side[..., :1])
+    left, right, recall, noise = np.moveaxis(per_side[..., 0], -1, 0)
+    assert np.array_equal(left + right, np.full(70, 700))
+    assert np.array_equal(task.y, left > right)
+    assert np.all(recall == 150)
+    assert np.all(noise == 0)
+    assert np.all(task.x[:210, :, 20:30] == 0)
+    assert np.all(task.x[:5, :, :20] == 0)
+    assert np.all(task.x[105:, :, :20] == 0)  # from 1050 ms on nothing tells a side
+
+
+def test_cues_have_their_rates_in_bins_of_any_length():
+    for bin_ms in (1, 5, 50):
+        task = cue_accumulation.load(count=60, validation=5, test=5, bin_ms=bin_ms)
+        hz = task.x.reshape(-1, 70, 4, 10).mean((1, 3)).sum(0) / 2.25
+        assert hz == pytest.approx([40 * 0.7 / 4.5, 40 * 0.7 / 4.5, 40 / 15, 10], rel=0.15)
+        assert task.x.max() <= bin_ms
+        assert task.dt == bin_ms / 1000
+
+
+def test_cues_ask_for_an_answer_in_the_recall_window_alone():
+    task = cue_accumulation.load(count=8, validation=1, test=1)
+    mask = task.mask(task.train)
+    assert np.all(mask[210:] == 1)
+    assert np.all(mask[:210] == 0)
+    assert np.all(np.isnan(task.targets(task.train)[:210]))
+
+
+def test_cues_sides_are_even_and_seeds_differ():
+    rng = np.random.default_rng(0)
+    left = cue_accumulation.draw_cues(rng, 20000)
+    assert (left.sum(1) > 3).mean() == pytest.approx(0.5, abs=0.02)
+    assert np.mean(np.abs(2 * left.sum(1) - 7) == 1) == pytest.approx(0.324, abs=0.02)
+    first, second = (
+        cue_accumulation.load(count=2, validation=1, test=1, seed=seed) for seed in (0, 1)
+    )
+    assert not np.array_equal(first.x, second.x)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"bin_ms": 7}, "bin_ms must be a divisor of 50, not 7"),
+        ({"cue_hz": 1001.0}, "cue_hz must be in 0 to 1000, not 1001.0"),
+        ({"noise_hz": -1.0}, "noise_hz must be in 0 to 1000, not -1.0"),
+    ],
+)
+def test_cues_out_of_range_are_refused(given, message):
+    with pytest.raises(ValueError, match=message):
+        cue_accumulation.load(count=1, validation=1, test=1, **given)
+
+
+def test_only_classes_can_be_asked_late():
+    x, y = np.zeros((3, 3, 1)), np.zeros((3, 3, 1))
+    splits = (np.array([0]), np.array([1]), np.array([2]))
+    with pytest.raises(ValueError, match="asked must be 0 to 3, and 0 where the targets are val"):
+        Task("t", x, y, 0.1, *splits, asked=1)
+
+
+def test_drift_is_heard_within_sequences_alone():
+    task = tasks.load("japanese_vowels")
+    drift = Drift.draw(12, seed=1, dead=2)
+    drifted = drift(task)
+    heard = task.mask(np.arange(task.count)) > 0
+    assert np.array_equal(drifted.x[heard], drift.gain * task.x[heard] + drift.offset)
+    assert np.all(drifted.x[~heard] == 0)
+    assert np.count_nonzero(np.all(drifted.x == 0, axis=(0, 1))) == 2
+    assert np.array_equal(Drift.draw(12, seed=1, dead=2).gain, drift.gain)
+    assert not np.array_equal(Drift.draw(12, seed=2, dead=2).gain, drift.gain)
+
+
+def test_no_drift_changes_nothing():
+    task = tasks.load("japanese_vowels")
+    assert np.array_equal(Drift.draw(12, seed=0, gain=0, offset=0)(task).x, task.x)
+
+
+def test_a_drift_that_does_not_fit_is_refused():
+    with pytest.raises(ValueError, match="task must have 3 inputs, not 12"):
+        Drift.draw(3, seed=0)(tasks.load("japanese_vowels"))
+    with pytest.raises(ValueError, match="dead must be 0 to 3, not 4"):
+        Drift.draw(3, seed=0, dead=4)
+    with pytest.raises(ValueError, match="gain must be 0 or more, and finite, not -1"):
+        Drift.draw(3, seed=0, gain=-1)
+    with pytest.raises(ValueError, match=r"of one shape \(channels,\)"):
+        Drift(np.ones(3), np.zeros(2))
+    with pytest.raises(ValueError, match="offset must be finite"):
+        Drift(np.ones(1), np.array([np.nan]))
 
 
 def test_a_missing_package_is_named(monkeypatch):
