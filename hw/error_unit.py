@@ -16,7 +16,7 @@ from vle.compiler.learning.spec import Points
 from vle.compiler.learning.updates import SIGNAL_WIDTH
 from vle.hw.bus import AccessSignature
 from vle.hw.error_filter import ErrorFilter
-from vle.hw.error_sum import PART_WIDTH, SHIFT_WIDTH, ErrorSum
+from vle.hw.error_sum import PART_WIDTH, ErrorSum
 from vle.hw.learning_signal import LEFT_WIDTH, LearningSignal, signal_draw
 from vle.hw.numeric import Delay, choose, constant
 from vle.hw.rescale import CONTEXTS, QUIET_WIDTH, Rescale
@@ -54,9 +54,9 @@ class ErrorUnit(wiring.Component):
     valid, place, row, neuron, last, context
         A row: stage 0. A pass's rows come in order. Passes take the contexts 0 and 1 in turn.
     blank, zero, learn, has_above, is_target, is_error, above_exponent, loop_exponent
-        Per context, standing until `scale_valid`: the layer has no errors in this step; its `v`
-        reads as 0; it updates; something comes from above; that is of the host, namely not a
-        target, to be compared with `r`, but the descent itself; exponents of the parts.
+        Per context, standing from stage 1 until `scale_valid`: the layer has no errors in this
+        step; its `v` reads as 0; it updates; something comes from above; that is a target, to be
+        compared with `r`; it is the descent itself nevertheless; exponents of the parts.
     exponent, exponent_before, quiet, noise, rate, tau_rate
         Likewise: scale of this step, exponent of the one before, state of the draws, learning
         rates with the mantissa in the lower bits.
@@ -114,6 +114,7 @@ class ErrorUnit(wiring.Component):
         m = Module()
         engine, end = self.engine, self.engine.error_stages
         assert self.e_stage + 3 == end
+        assert self.s_stage - 2 == engine.prime_words
         self._at = {name: Delay(m, getattr(self, name), name) for name in (*ROW, "context")}
         m.submodules.sum = parts = ErrorSum(engine)
         m.submodules.filter = unit = ErrorFilter(engine)
@@ -167,17 +168,14 @@ class ErrorUnit(wiring.Component):
 
     def _shift(self, m: Module, left: Value, exponent: str, guard: int) -> None:
         """How far a word in units of `exponent` is to be shifted for this step's."""
-        stage = self.heard - 2
-        difference = Signal(signed(SHIFT_WIDTH), name=f"{exponent}_left")
-        mine = self._of("exponent", stage)
-        m.d.sync += difference.eq(self._of(exponent, stage) - mine + guard)
-        m.d.comb += left.eq(difference)
+        stage = self.heard - 1
+        m.d.comb += left.eq(self._of(exponent, stage) - self._of("exponent", stage) + guard)
 
     def _connect_filter(self, m: Module, parts: ErrorSum, unit: ErrorFilter) -> None:
         aligned, s_stage = self.heard + 2, self.s_stage
         blank = self._of("blank", s_stage)
         m.d.comb += [
-            self.prime_neuron.eq(self._at["neuron"][s_stage - 2]),
+            self.prime_neuron.eq(self._at["neuron"][self.engine.prime_words]),
             unit.place.eq(self._at["place"][aligned]),
             unit.low.eq(parts.low),
             unit.s.eq(parts.s),

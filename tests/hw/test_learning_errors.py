@@ -131,8 +131,9 @@ def drive(engine, unit: ErrorUnit, cases: list[Case]):
                 ctx.set(unit.row, row)
                 ctx.set(unit.neuron, one.base + row)
                 ctx.set(unit.last, row == len(one.above) - 1)
-                for name, word in one.standing.items() if row == 0 else ():
-                    ctx.set(getattr(unit, name)[context], int(word))
+            one, row = at.get(now - 1, (None, 1))
+            for name, word in one.standing.items() if row == 0 else ():
+                ctx.set(getattr(unit, name)[cases.index(one) % 2], int(word))
             one, row = at.get(now - engine.error_words, (None, 0))
             if one is not None:
                 ctx.set(unit.above, int(one.above[row]))
