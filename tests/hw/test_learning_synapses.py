@@ -424,6 +424,9 @@ def test_sum_buffer_on_the_bus(columns, simd, first):
         await ctx.tick()
         ctx.set(buffer.flags_write, 0)
         assert (ctx.get(buffer.zero), ctx.get(buffer.exponent)) == (1, -3)
+        assert await read(ctx) == [0] * columns
+        ctx.set(buffer.access.active, 1)
+        assert [await reach(ctx, column) for column in range(columns)] == frames[1].tolist()
 
     simulate(buffer, scenario)
 
