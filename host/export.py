@@ -2,15 +2,45 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vle.host.bundle import Bundle
+from vle.host.parameters import Parameters
 
 if TYPE_CHECKING:
-    from vle.host.device import Parameters
     from vle.sim import Layer, Network
+
+Float = NDArray[np.float64]
+FORMATS = 1  # version of what is written of them
+LOG_BITS = 19  # below the point of the logarithm, to base 2, of a time constant in units of dt
+
+
+def export(bundle: Bundle, parameters: list[Parameters], path: Path) -> None:
+    """Write the network of the words as an ONNX model, with the formats in which they are exact.
+
+    Raises
+    ------
+    ModuleNotFoundError, ValueError
+        As `network_of`.
+    """
+    network = network_of(bundle, parameters)
+    from vle.sim import onnx_format  # noqa: PLC0415 - a driver alone does not have it
+
+    rows = zip(bundle.plain["layers"], parameters, strict=True)
+    formats = {"version": FORMATS, "layers": [_formats(*row) for row in rows]}
+    onnx_format.save(network, path, metadata={"formats": formats})
+
+
+def _formats(plain: dict[str, Any], words: Parameters) -> dict[str, Any]:
+    """Return the formats of a layer, as `vle.compiler.quantization.recorded` reads them."""
+    names = [name for name in plain if name.endswith(("_format", "_width", "_shift"))]
+    scale = np.ones(plain["outputs"], np.int64) if words.scale is None else words.scale
+    kept = {name: plain[name] for name in names if name != "acc_width"}
+    return {**kept, "scale": scale.tolist()}
 
 
 def network_of(bundle: Bundle, parameters: list[Parameters]) -> Network:
@@ -21,6 +51,8 @@ def network_of(bundle: Bundle, parameters: list[Parameters]) -> Network:
 
         W = weight * scale * 2**(f_x - f_u - scale_shift)     b = bias * 2**-f_u
         tau_m = dt * 2**alpha_shift / alpha                   tau_r = tau_m * rho * 2**-rho_shift
+
+    and where time constants learn `tau = dt * 2**(log * 2**-19)`.
 
     Raises
     ------
@@ -57,21 +89,30 @@ def _layer(
 ) -> Layer:
     from vle.sim import Activation  # noqa: PLC0415 - see above
 
-    if not (words.alpha.all() and words.rho.all()):
-        raise ValueError(f"{plain['name']}: alpha and rho must be above 0 to export")
+    tau_m, tau_r = _time_constants(plain, words, dt)
     inputs, f_u = plain["inputs"], plain["u_format"]["f_bits"]
     f_x = np.full(words.weight.shape[1], plain["x_format"]["f_bits"])
     f_x[inputs:] = plain["rate_format"]["f_bits"]
-    matrix = np.ldexp(
-        (words.weight * words.scale[:, None]).astype(float), f_x - f_u - plain["scale_shift"]
-    )
-    tau_m = dt * 2.0 ** plain["alpha_shift"] / words.alpha
+    scaled = words.weight if words.scale is None else words.weight * words.scale[:, None]
+    matrix = np.ldexp(scaled.astype(float), f_x - f_u - plain["scale_shift"])
     made: Layer = make(
         weight=matrix[:, :inputs],
         bias=np.ldexp(words.bias.astype(float), -f_u),
         tau_m=tau_m,
-        tau_r=np.maximum(tau_m * np.ldexp(words.rho.astype(float), -plain["rho_shift"]), dt),
+        tau_r=tau_r,
         activation=Activation(**activation),
         recurrent=matrix[:, inputs:] if plain["recurrent"] else None,
     )
     return made
+
+
+def _time_constants(plain: dict[str, Any], words: Parameters, dt: float) -> tuple[Float, Float]:
+    if words.log_m is not None and words.log_r is not None:
+        logs = (np.ldexp(log.astype(float), -LOG_BITS) for log in (words.log_m, words.log_r))
+        tau_m, tau_r = (dt * np.exp2(log) for log in logs)
+        return tau_m, tau_r
+    alpha, rho = words.alpha, words.rho
+    if alpha is None or rho is None or not (alpha.all() and rho.all()):
+        raise ValueError(f"{plain['name']}: alpha and rho must be above 0 to export")
+    tau_m = dt * 2.0 ** plain["alpha_shift"] / alpha
+    return tau_m, np.maximum(tau_m * np.ldexp(rho.astype(float), -plain["rho_shift"]), dt)

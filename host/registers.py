@@ -8,21 +8,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from vle.host.checks import integers
+
 BYTES = 4  # per word address
-
-
-def integers(what: str, words: ArrayLike, limits: tuple[int, int]) -> NDArray[np.int64]:
-    """Return words as an array of integers.
-
-    Raises
-    ------
-    ValueError
-        Where they are not integers, or one is beyond the limits.
-    """
-    (low, high), raw = limits, np.asarray(words)
-    if raw.dtype.kind not in "iu" or (raw.size and not low <= raw.min() <= raw.max() <= high):
-        raise ValueError(f"{what} must be integers in {low}..{high}")
-    return raw.astype(np.int64)
 
 
 @dataclass(frozen=True)

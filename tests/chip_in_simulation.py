@@ -83,7 +83,7 @@ class ChipInSimulation:
         got, flags = self.last_taken.frames(want.outputs.shape[1])
         assert np.array_equal(got, want.outputs)
         assert np.array_equal(flags, want.start)
-        self.device._until_idle()
+        self.device.chip.until_idle()
         differing, compared = differing_words(want, self.transport.take_trace())
         assert differing == 0, f"{differing} of {compared} state words differ"
         return compared

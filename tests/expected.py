@@ -10,7 +10,7 @@ from vle.compiler.activation import Table
 from vle.compiler.bundle.manifest import WORDS
 from vle.compiler.layer import LayerSpec
 from vle.compiler.network import NetworkSpec, NetworkState
-from vle.host.device import Parameters
+from vle.host.parameters import Parameters
 
 
 @dataclass(frozen=True)

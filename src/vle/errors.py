@@ -57,3 +57,24 @@ class DeviceError(VleError):
             return self.message
         at = "" if self.address is None else f" at 0x{self.address:x}"
         return f"{self.register or 'register'}{at}: {self.message}"
+
+
+class Diverged(VleError):
+    """Learning on a device has run away; a snapshot from before can be restored.
+
+    Parameters
+    ----------
+    message
+        How it shows.
+    layer
+        Name of the layer in which it shows.
+    output
+        What the device has answered so far.
+    """
+
+    def __init__(self, message: str, *, layer: str, output: object = None) -> None:
+        super().__init__(message)
+        self.message, self.layer, self.output = message, layer, output
+
+    def __str__(self) -> str:
+        return f"{self.layer} diverges: {self.message}"

@@ -1,0 +1,107 @@
+"""Signals through a chip: in real units, as words, sequence by sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from vle.host import divergence, lessons
+from vle.host.bundle import Bundle
+from vle.host.checks import integers
+from vle.host.chip import CLEAR, Chip, Raw
+from vle.host.transport import Lesson
+
+WINDOW = 500  # steps between two looks at a chip that learns
+
+
+def reset(chip: Chip) -> None:
+    """Put all state to 0."""
+    chip.write("CTRL", CLEAR)
+    chip.until_idle()
+
+
+def checked(bundle: Bundle, x: ArrayLike) -> Raw:
+    """Return raw input words.
+
+    Raises
+    ------
+    ValueError
+        For a wrong shape, and words that the input's format does not hold.
+    """
+    words, inputs = np.asarray(x), bundle.inputs
+    if words.ndim not in (2, 3) or words.shape[-1] != inputs:
+        raise ValueError(
+            f"x must be of shape (T, {inputs}) or (T, batch, {inputs}), not {words.shape}"
+        )
+    return integers("x", words, bundle.layers[0].x.limits)
+
+
+def run(chip: Chip, words: Raw, *, aligned: bool, begin: bool) -> Raw:
+    """Run one sequence or a batch of them.
+
+    Raises
+    ------
+    ValueError
+        For a batch that is not to begin at reset.
+    """
+    if words.ndim == 2:
+        return _sequence(chip, words, aligned=aligned, begin=begin)
+    if not begin:
+        raise ValueError("x must be one sequence (T, inputs) where it continues another")
+    output = np.empty((*words.shape[:2], chip.bundle.outputs), np.int64)
+    for k in range(words.shape[1]):
+        output[:, k] = _sequence(chip, words[:, k], aligned=aligned, begin=True)
+    return output
+
+
+def _sequence(chip: Chip, frames: Raw, *, aligned: bool, begin: bool) -> Raw:
+    outputs, late = chip.bundle.outputs, chip.bundle.latency_steps if aligned else 0
+    sent = np.concatenate([frames, np.zeros((late, frames.shape[1]), frames.dtype)])
+    if begin:
+        reset(chip)
+    if chip.bundle.learning is None:
+        start = (np.arange(len(sent)) == 0) & aligned
+        got = chip.transport.exchange(sent.astype(np.int32), start, outputs)
+    else:
+        got = chip.transport.learn(lessons.silent(sent, outputs, begins=aligned), outputs)
+    return got[late:].astype(np.int64)
+
+
+def learn(chip: Chip, lesson: Lesson) -> Raw:
+    """Run a lesson, and look now and then whether it goes well.
+
+    Raises
+    ------
+    Diverged
+        Where it does not.
+    """
+    outputs, rate = chip.bundle.outputs, chip.bundle.layers[-1].rate
+    found = np.empty((len(lesson.frames), outputs), np.int64)
+    with chip.halted():
+        before = divergence.Vitals.of(chip)
+    for begin, end in _windows(len(lesson.frames)):
+        part = lesson.part(begin, end)
+        found[begin:end] = chip.transport.learn(part, outputs)
+        with chip.halted():
+            now = divergence.Vitals.of(chip)
+        updates = int(np.count_nonzero(~part.freeze))
+        now.check(chip, before, end - begin, updates, rate.real(found[:end]))
+        before = now
+    return found
+
+
+def _windows(steps: int) -> Iterable[tuple[int, int]]:
+    return ((begin, min(begin + WINDOW, steps)) for begin in range(0, steps, WINDOW))
+
+
+def default_hold(bundle: Bundle) -> int:
+    """`2 L` steps per frame where all layers are instantaneous and feedforward, else 1."""
+    with np.load(bundle.folder / "params.npz") as compiled:
+        static = all(
+            not layer.recurrent
+            and np.array_equal(*(compiled[f"reference{k}.{name}"] for name in ("tau_m", "tau_r")))
+            for k, layer in enumerate(bundle.layers)
+        )
+    return 2 * len(bundle.layers) if static else 1
