@@ -42,7 +42,7 @@ class LearningSpec:
     error_width, v_width
         Bits of `inst_e` and `e`, and of `v`, whose further bits lie below the point.
     update_shift
-        Bits of a weight's update below the weight's last bit; 17 or more.
+        Bits of a weight's update below the weight's last bit; 8 to 30.
     group
         Which trace each neuron listens to, shape `(outputs,)`; by `filtered` only.
     bar_drop
@@ -88,8 +88,8 @@ class LearningSpec:
             raise ValueError(f"plasticity must be one of {names}, not {self.plasticity!r}")
         if not 8 <= self.error_width <= self.v_width <= 32:
             raise ValueError("error_width must be 8 or more, and v_width up to 32, and no less")
-        if not 17 <= self.update_shift <= 30:
-            raise ValueError(f"update_shift must be in 17..30, not {self.update_shift!r}")
+        if not 8 <= self.update_shift <= 30:
+            raise ValueError(f"update_shift must be in 8..30, not {self.update_shift!r}")
         if not 0 < self.seed < 1 << 32:
             raise ValueError(f"seed must be in 1..2**32 - 1, not {self.seed!r}")
         if self.groups > MOST_GROUPS:
@@ -186,6 +186,8 @@ class Points:
         Bits of a learning signal below a bias's last.
     tau
         From an error word with exponent 0 to the signal of a time constant of a rate of 1.
+    tau_shift
+        Bits of a logarithm's update below its last.
     """
 
     weight: int
@@ -194,6 +196,7 @@ class Points:
     signal: int
     bias: int
     tau: int
+    tau_shift: int
 
     @classmethod
     def of(cls, layer: LayerSpec, learning: LearningSpec) -> Points:
@@ -203,5 +206,6 @@ class Points:
         drop = drop_of(layer.outputs, layer.weight_width, learning.error_width)
         f_bar = f_x - (learning.bar_drop if learning.filtered else 0)
         signal = weight - f_bar + learning.update_shift
-        tau = time_constants.LOG_BITS + time_constants.UPDATE_SHIFT - f_u
-        return cls(weight, drop - weight, drop, signal, signal - f_u, tau)
+        tau_shift = min(max(f_u - 2, 8), 30)  # so that a signal has 17 bits below the point
+        tau = time_constants.LOG_BITS + tau_shift - f_u
+        return cls(weight, drop - weight, drop, signal, signal - f_u, tau, tau_shift)

@@ -172,11 +172,12 @@ def step_layer(job: Job, x: Raw, u: Raw, above: list[Above], flags: Flags) -> St
     neurons = layer.neurons(_product(x, state.weight.T)[None], u[None], words)
     prime = learning.derivative.run(layer.activation, neurons.prosp[0], neurons.r[0])
     trace, bars = _trace(job, x, flags)
+    masters = _logs(job, got, neurons, flags.learn)
     keep = int(not flags.held)
     after = state._replace(
         weight=weight.words,
         bias=bias.words,
-        logs=_logs(job, got, neurons, flags.learn),
+        logs=masters.logs,
         scale=got.scale,
         noise=noise.advance(state.noise),
         exponent=state.scale.exponent,
@@ -194,7 +195,13 @@ def step_layer(job: Job, x: Raw, u: Raw, above: list[Above], flags: Flags) -> St
         got,
         state.scale.exponent,
         neurons.saturation if keep else Saturation(),
-        Clamped(got.saturated, signal.saturated, weight.saturated, bias.saturated, bars),
+        Clamped(
+            got.saturated,
+            signal.saturated + masters.saturated,
+            weight.saturated,
+            bias.saturated,
+            bars,
+        ),
     )
 
 
@@ -262,29 +269,38 @@ def _trace(job: Job, x: Raw, flags: Flags) -> tuple[Trace | None, int]:
     return traces.advance(trace, x, words, learning.bar_drop, learning.heard_width(layer))
 
 
-def _logs(job: Job, got: Errors, neurons: Neurons, learn: bool) -> Logs | None:
-    """Masters of the time constants after this step.
+class Masters(NamedTuple):
+    """Masters of the time constants after a step, and how many of their signals were clamped."""
+
+    logs: Logs | None
+    saturated: int = 0
+
+
+def _logs(job: Job, got: Errors, neurons: Neurons, learn: bool) -> Masters:
+    """Update the masters of the time constants.
 
     `log_m -= e d`, `log_r += inst_e rho d` by the prospective rule; by the filtered one
     `log_m += inst_e bar_m`, `log_r += inst_e bar_r`, with the sensitivities of the step before.
     """
     _, learning, state = job
     if state.logs is None:
-        return None
-    rate, point = state.tau_rate if learn else Rate(), job.points.tau + state.scale.exponent
+        return Masters(None)
+    rate, points = state.tau_rate if learn else Rate(), job.points
+    point, shift = points.tau + state.scale.exponent, points.tau_shift
     rows = noise.row_draws(state.noise, len(got.e))
     draws = noise.signal_draws(state.noise, len(got.e))
     sense = state.sensitivity
     error_m, factor_m = (-got.e, neurons.d[0]) if sense is None else (got.inst_e, sense.bar_m)
     factor_r = neurons.ahead[0] if sense is None else sense.bar_r
-    signal_m = updates.learning_signal(rate, error_m, point, draws ^ 0xFFFF).words
-    signal_r = updates.learning_signal(rate, got.inst_e, point, draws ^ 0xFFFF).words
+    signal_m = updates.learning_signal(rate, error_m, point, draws ^ 0xFFFF)
+    signal_r = updates.learning_signal(rate, got.inst_e, point, draws ^ 0xFFFF)
     noise_m, noise_r = rows + draws & 0xFFFF, rows - draws & 0xFFFF
-    high = learning.log_high
-    return Logs(
-        time_constants.update(state.logs.log_m, signal_m, factor_m, noise_m, high),
-        time_constants.update(state.logs.log_r, signal_r, factor_r, noise_r, high),
+    step_m, step_r, high = signal_m.words * factor_m, signal_r.words * factor_r, learning.log_high
+    logs = Logs(
+        time_constants.update(state.logs.log_m, step_m, shift, noise_m, high),
+        time_constants.update(state.logs.log_r, step_r, shift, noise_r, high),
     )
+    return Masters(logs, signal_m.saturated + signal_r.saturated)
 
 
 def _sense(job: Job, neurons: Neurons, flags: Flags) -> Sensitivity | None:

@@ -20,7 +20,6 @@ CONSTANT_WIDTH = 26
 UNIT_SHIFT = 25  # of alpha and beta, which are 1 at most
 RATIO_SHIFT = 15  # of rho and kappa
 MANTISSA, INDEX = 20, 7  # bits below the point of 2**fraction; of the fraction that choose an entry
-UPDATE_SHIFT = 24  # bits of an update below a logarithm's last
 SENSITIVITY_WIDTH = 24
 
 _ENTRIES = np.floor(np.exp2(np.arange((1 << INDEX) + 1) / (1 << INDEX)) * (1 << MANTISSA) + 0.5)
@@ -80,10 +79,9 @@ def derive(logs: Logs) -> Constants:
     )
 
 
-def update(log: Raw, signal: Raw, factor: Raw, draws: Raw, high: int) -> Raw:
-    """`clamp(sr((log * 2**UPDATE_SHIFT + signal * factor) / 2**UPDATE_SHIFT), 0, high)`."""
-    exact = (log << UPDATE_SHIFT) + signal * factor
-    return np.clip(stochastic_shift(exact, UPDATE_SHIFT, draws), 0, high)
+def update(log: Raw, step: Raw, shift: int, draws: Raw, high: int) -> Raw:
+    """`clamp(sr((log * 2**shift + step) / 2**shift), 0, high)`; a step is signal times factor."""
+    return np.clip(stochastic_shift((log << shift) + step, shift, draws), 0, high)
 
 
 def sense(s: Sensitivity, d: Raw, ahead: Raw, constants: Constants) -> Sensitivity:

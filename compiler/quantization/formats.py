@@ -22,8 +22,10 @@ class Widths:
     ----------
     weight, rate, potential, scale, constant
         Bits of a weight, of rates and inputs, of potentials, of scales, of `alpha` and `rho`.
-    rate_headroom, potential_headroom
-        Formats cover this multiple of what calibration data show; 1 where ranges are proven.
+    input_headroom, rate_headroom, potential_headroom
+        Formats cover this multiple of what calibration data show.
+    least
+        Magnitude that all rates can reach, and potentials by their own headroom.
     """
 
     weight: int = 16
@@ -31,8 +33,10 @@ class Widths:
     potential: int = 24
     scale: int = 16
     constant: int = 18
+    input_headroom: float = 1.25
     rate_headroom: float = 1.25
     potential_headroom: float = 2.0
+    least: float = 0.0
 
     def __post_init__(self) -> None:
         limits = (
@@ -46,20 +50,21 @@ class Widths:
             value = getattr(self, name)
             if not isinstance(value, int) or not low <= value <= high:
                 raise ValueError(f"{name} bits must be in {low}..{high}, not {value!r}")
-        for name in ("rate_headroom", "potential_headroom"):
+        for name in ("input_headroom", "rate_headroom", "potential_headroom"):
             if not getattr(self, name) >= 1:
                 raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)!r}")
 
 
 def input_format(x: Range, widths: Widths) -> Fixed:
     """Format of the input frames."""
-    return _covering(x.magnitude * widths.rate_headroom, widths.rate)
+    return _covering(x.magnitude * widths.input_headroom, widths.rate)
 
 
 def potential_format(layer: Layer, ranges: LayerRanges, widths: Widths) -> Fixed:
     """Format of potential, prospective potential, current and bias."""
     observed = max(ranges.current.magnitude, ranges.u.magnitude, ranges.prosp.magnitude)
-    magnitude = max(observed * widths.potential_headroom, float(abs(layer.bias).max()))
+    bias = float(abs(layer.bias).max())
+    magnitude = max(observed * widths.potential_headroom, bias, 2 * widths.least)
     return _covering(magnitude, widths.potential)
 
 
@@ -71,10 +76,10 @@ def rate_format(layer: Layer, ranges: LayerRanges, u_format: Fixed, widths: Widt
     """
     phi = layer.activation
     bounded = phi.name in ("tanh", "sigmoid", "hard_tanh", "hard_sigmoid")
-    if bounded or phi.name == "softplus":
+    if bounded or (phi.name == "softplus" and not widths.least):
         span = float(u_format.real(u_format.high))
     else:
-        span = ranges.prosp.magnitude * widths.rate_headroom
+        span = max(ranges.prosp.magnitude * widths.rate_headroom, widths.least)
     magnitude = max(map(abs, reach(phi, -span, span)))
     fmt = _covering_loosely(min(magnitude, FULL) if bounded else magnitude, widths.rate)
     if phi.name in ("tanh", "sigmoid"):

@@ -104,7 +104,7 @@ class LayerJob:
                 recurrent=layer.recurrent is not None,
                 weight_width=widths.weight,
                 scale_width=widths.scale,
-                constant_width=CONSTANT_WIDTH if self.learns_tau else widths.constant,
+                constant_width=self.constant_width,
                 x_format=self.x_format,
                 u_format=u_format,
                 rate_format=fmt,
@@ -182,10 +182,15 @@ class LayerJob:
         """Whether time constants follow from logarithms that learn."""
         return self.learning is not None and self.learning.time_constants
 
+    @property
+    def constant_width(self) -> int:
+        """Bits of `alpha` and `rho`."""
+        return CONSTANT_WIDTH if self.learns_tau else self.widths.constant
+
     def constants(self) -> tuple[tuple[Raw, int], tuple[Raw, int]]:
         """Words and binary points of `alpha` and of `rho`."""
         layer = self.layer
-        if self.learns_tau:
+        if self.learns_tau or _were_learned(self.like):
             words = derive(master_logs(layer, self.dt))
             return (words.alpha, UNIT_SHIFT), (words.rho, RATIO_SHIFT)
         alpha, alpha_shift = self.constant("alpha", self.dt / layer.tau_m)
@@ -231,3 +236,11 @@ class LayerJob:
         if off.max() <= CONSTANT_NOTED:
             return []
         return [Note(f"{what} is off by more than {CONSTANT_NOTED:.1%}", f"{off.max():.2%}")]
+
+
+def _were_learned(like: LayerPattern | None) -> bool:
+    """Whether time constants were learned on a chip: their words follow from logarithms."""
+    if like is None:
+        return False
+    shifts = (like.shifts["alpha_shift"], like.shifts["rho_shift"])
+    return like.constant_width == CONSTANT_WIDTH and shifts == (UNIT_SHIFT, RATIO_SHIFT)

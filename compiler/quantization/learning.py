@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from vle.compiler.learning.network import LearningNetwork
 from vle.compiler.learning.rate import Rate
 from vle.compiler.learning.spec import LearningSpec
 from vle.compiler.network import NetworkSpec
+from vle.compiler.quantization.formats import Widths
 from vle.errors import CompileError
 from vle.sim import Activation, Layer, Network
 from vle.sim.gradients.local import group
@@ -43,6 +44,9 @@ class LearningOptions:
         Largest time constant that learning may reach, in seconds; None: 16 times the largest.
     weight_range
         Magnitude that weights can reach; None: 4 times the largest, and 1 at least.
+    output_range
+        Magnitude that the top layer's rates can reach; None: 8 times the largest seen, and 1 at
+        least.
     seed
         Of the rounding.
     error_bits, v_bits
@@ -54,6 +58,7 @@ class LearningOptions:
     time_constants: bool = False
     tau_max: float | None = None
     weight_range: float | None = None
+    output_range: float | None = None
     seed: int = 1
     error_bits: int = 16
     v_bits: int = 24
@@ -61,10 +66,21 @@ class LearningOptions:
     def __post_init__(self) -> None:
         for name in ("rate", "tau_rate"):
             Rate.of(getattr(self, name))
-        for name in ("tau_max", "weight_range"):
+        for name in ("tau_max", "weight_range", "output_range"):
             value = getattr(self, name)
             if value is not None and not 0 < value < np.inf:
                 raise ValueError(f"{name} must be positive and finite, not {value!r}")
+
+    def headroom(self, widths: Widths, *, top: bool) -> Widths:
+        """Bits of a layer whose signals grow as it learns."""
+        chosen = top and self.output_range is not None
+        least = 1.0 if not top or self.output_range is None else self.output_range
+        return replace(
+            widths,
+            rate_headroom=1.0 if chosen else RATE_HEADROOM,
+            potential_headroom=POTENTIAL_HEADROOM,
+            least=least,
+        )
 
     def reach(self, layer: Layer) -> float:
         """Magnitude that the weights of a layer can reach."""
@@ -81,7 +97,9 @@ class LearningOptions:
         return self.weight_range
 
 
-UPDATE_SHIFT = 25
+SIGNAL_POINT = 17  # bits of a learning signal below the point: up to 1 in real units
+UPDATE_SHIFTS = (8, 30)
+RATE_HEADROOM, POTENTIAL_HEADROOM = 8.0, 64.0
 EXPONENT = -13  # errors around 1 have room to grow
 
 
@@ -129,7 +147,9 @@ def learning_spec(
     if filtered:
         for k, rows in enumerate(group(source.parameters).rows):
             groups[list(rows)] = k
-    largest = float((source.tau_r / source.tau_m).max())
+    drop = max(0, int(np.ceil(np.log2((source.tau_r / source.tau_m).max())))) if filtered else 0
+    f_weight = layer.scale_shift + layer.u_format.f_bits - layer.x_format.f_bits
+    shift = SIGNAL_POINT - f_weight + layer.x_format.f_bits - drop
     high = options.tau_max or 16 * float(max(source.tau_m.max(), source.tau_r.max()))
     return LearningSpec(
         plasticity=network.plasticity,
@@ -143,9 +163,9 @@ def learning_spec(
         beta_shift=beta_shift,
         error_width=options.error_bits,
         v_width=options.v_bits,
-        update_shift=UPDATE_SHIFT,
+        update_shift=int(np.clip(shift, *UPDATE_SHIFTS)),
         group=groups,
-        bar_drop=max(0, int(np.ceil(np.log2(largest)))) if filtered else 0,
+        bar_drop=drop,
         log_high=min(round(np.log2(high / dt) * (1 << logs.LOG_BITS)), (1 << logs.LOG_WIDTH) - 1),
         log_m=masters.log_m,
         log_r=masters.log_r,

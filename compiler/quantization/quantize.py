@@ -56,6 +56,12 @@ class Rules(NamedTuple):
     learning: LearningOptions | None
     given: Given
 
+    def widths_of(self, layer: int, layers: int) -> Widths:
+        """Bits and headroom of a layer; what learns may grow."""
+        if self.learning is None:
+            return self.widths
+        return self.learning.headroom(self.widths, top=layer == layers - 1)
+
 
 def quantize(
     network: Network,
@@ -134,7 +140,7 @@ def _quantized(
             f"layer {index}",
             layer,
             network.dt,
-            _widths_of(like[index]) if like else rules.widths,
+            _widths_of(like[index]) if like else rules.widths_of(index, len(network.layers)),
             x_format,
             ranges[index],
             like[index] if like else None,
