@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from vle.compiler import fast
+from vle.compiler.fast import CompilerError
 from vle.compiler.fixed import Raw
 from vle.compiler.layer import Saturation
 from vle.compiler.learning.network import LearningNetwork, LearnState, Target
@@ -90,6 +92,14 @@ class LearningSession:
     clamped: tuple[Clamped, ...] = field(default=())
     saturation: tuple[Saturation, ...] = field(default=())
 
+    def count(self, clamped: tuple[Clamped, ...], saturation: tuple[Saturation, ...]) -> None:
+        """Add to the counts."""
+        before = self.clamped or (Clamped(),) * len(clamped)
+        pairs = zip(before, clamped, strict=True)
+        self.clamped = tuple(Clamped(*map(sum, zip(a, b, strict=True))) for a, b in pairs)
+        words = self.saturation or (Saturation(),) * len(saturation)
+        self.saturation = tuple(a.plus(b) for a, b in zip(words, saturation, strict=True))
+
 
 @dataclass(frozen=True)
 class LearningTrace(RawRun):
@@ -103,35 +113,60 @@ class LearningTrace(RawRun):
 def learn_raw(
     net: LearningNetwork, session: LearningSession, steps: Steps, *, trace: bool = False
 ) -> LearningTrace:
-    """Run steps, learn where they say so, and leave the state in `session`."""
+    """Run steps, learn where they say so, and leave the state in `session`.
+
+    In C++ where the machine has a compiler, else in Python, which is slower and else the same.
+    """
+    try:
+        return _fast(net, session, steps, trace=trace)
+    except CompilerError:
+        return _slow(net, session, steps, trace=trace)
+
+
+def _fast(
+    net: LearningNetwork, session: LearningSession, steps: Steps, *, trace: bool
+) -> LearningTrace:
+    got = fast.run(
+        net,
+        net.reset() if session.state is None else session.state,
+        steps.x,
+        steps.targets.words,
+        has_target=steps.targets.present,
+        is_error=steps.targets.are_errors,
+        start=steps.start,
+        freeze=steps.freeze,
+        trace=trace,
+    )
+    session.count(got.clamped, got.saturation)
+    session.state = got.state
+    if got.traces is None:
+        return LearningTrace(got.output[:, None])
+    u, r, v, e = (tuple(layer[:, None] for layer in kind) for kind in got.traces[:4])
+    return LearningTrace(got.output[:, None], u, r, v, e, got.traces.exponent)
+
+
+def _slow(
+    net: LearningNetwork, session: LearningSession, steps: Steps, *, trace: bool
+) -> LearningTrace:
     state = net.reset() if session.state is None else session.state
-    layers = len(net.learning)
-    clamped = session.clamped or (Clamped(),) * layers
-    saturation = session.saturation or (Saturation(),) * layers
     output = np.empty((len(steps.x), 1, net.network.layers[-1].outputs), np.int64)
-    kept: list[list[Stepped]] = [[] for _ in range(layers)]
+    kept: list[tuple[Stepped, ...]] = []
     targets = steps.targets
     for t, frame in enumerate(steps.x):
         words = Target(targets.words[t], targets.are_errors) if targets.present[t] else None
         start, learn = bool(steps.start[t]), not steps.freeze[t]
         state, results = net.step(state, frame, words, start=start, learn=learn)
         output[t] = results[-1].r
-        pairs = list(zip(clamped, results, strict=True))
-        clamped = tuple(Clamped(*map(sum, zip(c, got.clamped, strict=True))) for c, got in pairs)
-        saturation = tuple(
-            s.plus(got.saturation) for s, got in zip(saturation, results, strict=True)
-        )
-        for into, got in zip(kept, results, strict=True):
-            if trace:
-                into.append(got)
-    session.state, session.clamped, session.saturation = state, clamped, saturation
-    if not trace:
-        return LearningTrace(output)
+        session.count(tuple(r.clamped for r in results), tuple(r.saturation for r in results))
+        if trace:
+            kept.append(results)
+    session.state = state
+    layers = list(zip(*kept, strict=True))
     return LearningTrace(
         output,
-        u=tuple(np.array([got.u for got in layer])[:, None] for layer in kept),
-        r=tuple(np.array([got.r for got in layer])[:, None] for layer in kept),
-        v=tuple(np.array([got.errors.v for got in layer])[:, None] for layer in kept),
-        e=tuple(np.array([got.errors.e for got in layer])[:, None] for layer in kept),
-        exponent=tuple(np.array([got.exponent for got in layer]) for layer in kept),
+        u=tuple(np.array([got.u for got in layer])[:, None] for layer in layers),
+        r=tuple(np.array([got.r for got in layer])[:, None] for layer in layers),
+        v=tuple(np.array([got.errors.v for got in layer])[:, None] for layer in layers),
+        e=tuple(np.array([got.errors.e for got in layer])[:, None] for layer in layers),
+        exponent=tuple(np.array([got.exponent for got in layer]) for layer in layers),
     )
