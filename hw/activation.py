@@ -33,6 +33,8 @@ class PiecewiseLinear(wiring.Component):
         Layer by its place in the order of work, and its prospective potential.
     r, saturated
         Rate, and whether it was clamped to the end of its format.
+    flat
+        Where it learns: whether it was clamped to a bound of the function itself.
     """
 
     def __init__(self, engine: Engine):
@@ -42,14 +44,13 @@ class PiecewiseLinear(wiring.Component):
             kind if isinstance(kind, activation.PiecewiseLinear) else FLAT for kind in kinds
         ]
         self.stages = max(map(activation_stages, self.specs))
-        super().__init__(
-            {
-                "place": In(range(max(2, len(engine.passes)))),
-                "prosp": In(signed(engine.u_width)),
-                "r": Out(signed(engine.rate_width)),
-                "saturated": Out(1),
-            }
-        )
+        members = {
+            "place": In(range(max(2, len(engine.passes)))),
+            "prosp": In(signed(engine.u_width)),
+            "r": Out(signed(engine.rate_width)),
+            "saturated": Out(1),
+        }
+        super().__init__(members | ({"flat": Out(1)} if engine.learns else {}))
 
     def elaborate(self, platform) -> Module:
         m = Module()
@@ -68,6 +69,8 @@ class PiecewiseLinear(wiring.Component):
         below, above = rate < low, rate > high
         m.d.sync += self.r.eq(Mux(below, low, Mux(above, high, rate)))
         m.d.sync += self.saturated.eq((below & counts_low) | (above & counts_high))
+        if self.engine.learns:
+            m.d.sync += self.flat.eq((below & ~counts_low) | (above & ~counts_high))
         return m
 
     def _shifted(self, place: Value) -> Value:
@@ -106,6 +109,8 @@ class Table(wiring.Component):
         Layer by its place in the order of work, and its prospective potential.
     r, saturated
         Rate, and whether it was clamped to the end of its format.
+    slope
+        Where it learns: step of the table's piece, 2 clocks after the potential.
     access_value<k>, access_delta<k>
         From the bus: entries of the engine's `k`-th distinct table.
     """
@@ -124,6 +129,8 @@ class Table(wiring.Component):
             "r": Out(signed(engine.rate_width)),
             "saturated": Out(1),
         }
+        if engine.learns:
+            members["slope"] = Out(signed(engine.rate_width + 1))
         for k, table in enumerate(self.tables):
             members[f"access_value{k}"] = In(AccessSignature(table.index_width))
             members[f"access_delta{k}"] = In(AccessSignature(table.index_width))
@@ -139,6 +146,8 @@ class Table(wiring.Component):
         width = self.engine.rate_width
         value = self._memory(m, address, "value", width)
         delta = self._memory(m, address, "delta", width + 1)
+        if self.engine.learns:
+            m.d.comb += self.slope.eq(delta)
         fraction = Signal(self.shift)
         m.d.comb += fraction.eq(
             choose(

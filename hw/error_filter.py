@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal, Value, signed
+from amaranth.hdl import Cat, Module, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -101,9 +101,8 @@ class ErrorFilter(wiring.Component):
         shifts = [shift + GUARD for shift in self._each("prime_shift")]
         exact = Signal(signed(self.inst_width + 1), name="inst_exact")
         m.d.comb += exact.eq(choose(place, shifts, lambda s: round_shift(product, s)))
-        word, over = saturate_each(place, exact, self.widths)
         m.d.comb += self.inst_bits.eq(bits_used(exact))
-        m.d.sync += [self.inst_e.eq(word), self.inst_over.eq(over)]
+        m.d.sync += Cat(self.inst_e, self.inst_over).eq(saturate_each(place, exact, self.widths))
 
     def _base(self, m: Module, place: Delay, low: Delay, kappa: Value) -> Value:
         """Return what of `e` is known without `inst_e`, and the half to round it: stage 3."""
@@ -126,9 +125,8 @@ class ErrorFilter(wiring.Component):
         ]
         exact = Signal(signed(self.e_width + 1), name="e_exact")
         m.d.comb += exact.eq(choose(place, shifts, total.shift_right))
-        word, over = saturate_each(place, exact, self.widths)
         m.d.comb += self.e_bits.eq(bits_used(exact))
-        m.d.sync += [self.e.eq(word), self.e_over.eq(over)]
+        m.d.sync += Cat(self.e, self.e_over).eq(saturate_each(place, exact, self.widths))
 
     def _low_pass(self, m: Module, place: Delay, low: Delay, at: int) -> None:
         """`v = low + rnd(beta * (inst_e * 2**guard - low) / 2**beta_shift)`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal, Value, signed
+from amaranth.hdl import Cat, Module, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -64,8 +64,10 @@ class ErrorSum(wiring.Component):
             m.d.comb += [self.s.eq(above), self.over.eq(above_over)]
             return m
         loop, loop_over = self._align(m, place, "loop", self.widths)
-        total, total_over = saturate_each(place[2], above + loop, self.widths)
-        m.d.sync += [self.s.eq(total), self.over.eq(above_over | loop_over | total_over)]
+        total, s_over = saturate_each(place[2], above + loop, self.widths), Signal()
+        parts_over = Signal()
+        m.d.sync += [Cat(self.s, s_over).eq(total), parts_over.eq(above_over | loop_over)]
+        m.d.comb += self.over.eq(s_over | parts_over)
         return m
 
     def _align(self, m: Module, place: Delay, name: str, widths: list[int]) -> tuple[Value, Value]:
@@ -78,7 +80,7 @@ class ErrorSum(wiring.Component):
         word, half = getattr(self, name), 1
         coarse = shift_coarse(m, word, below + half, amount, width + half)
         exact = shift_fine(coarse, Delay(m, amount, f"{name}_right")[1])
-        clamped, over = saturate_each(place[1], round_shift(exact, half), widths)
-        aligned, saturated = Signal(signed(width), name=name), Signal(name=f"{name}_over")
-        m.d.sync += [aligned.eq(clamped), saturated.eq(over)]
-        return aligned, saturated
+        aligned, over = Signal(signed(width), name=name), Signal(name=f"{name}_over")
+        rounded = round_shift(exact, half)
+        m.d.sync += Cat(aligned, over).eq(saturate_each(place[1], rounded, widths))
+        return aligned, over

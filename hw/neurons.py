@@ -11,11 +11,15 @@ from amaranth.lib.wiring import In, Out
 
 from vle.compiler import activation
 from vle.compiler.circuit.geometry import Engine
-from vle.compiler.circuit.latency import CURRENT_STAGE, PROSP_STAGE
-from vle.compiler.circuit.registers import NEURON_KINDS, tables
+from vle.compiler.circuit.latency import CURRENT_STAGE
+from vle.compiler.circuit.registers import neuron_kinds, tables
+from vle.compiler.learning.derivative import PRIME_WIDTH
+from vle.compiler.learning.updates import SIGNAL_WIDTH
 from vle.hw.activation import PiecewiseLinear, Table
+from vle.hw.bias import Bias
 from vle.hw.bus import AccessSignature
-from vle.hw.numeric import Delay, below_point, choose, multiply, saturate
+from vle.hw.derivative import Derivative
+from vle.hw.numeric import Delay, below_point, choose, multiply, saturate_each
 
 
 class NeuronPipeline(wiring.Component):
@@ -30,6 +34,7 @@ class NeuronPipeline(wiring.Component):
         r       = activation(prosp)                                     stage 9, 11 or 12
 
     Adding `word * 2**shift + 2**(shift - 1)` before the shift adds the word and rounds in one go.
+    Engines that learn have no scales; derivatives follow the rates, and biases are updated.
 
     Parameters
     ----------
@@ -41,11 +46,17 @@ class NeuronPipeline(wiring.Component):
     advance
         One clock before each `valid`.
     valid, acc, neuron, place, row, last, flags
-        From the group queue: stage 0. Flags: start, held, zero_u.
+        From the group queue: stage 0. Flags: start, held, zero_u; where it learns also zero.
     o_valid, o, o_place, o_row, o_last, o_start, o_held, o_u, saturated
         Rate, where it belongs, and what was clamped on the way: current, prosp, rate.
     last_at, place_at
         Whether a layer's last row stands at each stage, and the layer there.
+    noise, signal
+        Where it learns: state of the draws, stage 0; learning signal, stage 2.
+    prime_valid, prime_neuron, prime_place, prime
+        Where it learns: derivative of a neuron, stage `engine.prime_stage`.
+    clamped_bias, clamped_bias_place
+        Where it learns: a bias was clamped.
     access_<kind>, access_value<k>, access_delta<k>
         From the bus: parameters and potentials by neuron; tables.
     """
@@ -63,7 +74,7 @@ class NeuronPipeline(wiring.Component):
             "place": In(place),
             "row": In(row),
             "last": In(1),
-            "flags": In(3),
+            "flags": In(engine.flag_count),
             "o_valid": Out(1),
             "o": Out(signed(engine.rate_width)),
             "o_place": Out(place),
@@ -76,7 +87,18 @@ class NeuronPipeline(wiring.Component):
             "last_at": Out(stages),
             "place_at": Out(place).array(stages),
         }
-        for kind in NEURON_KINDS:
+        if engine.learns:
+            members |= {
+                "noise": In(32),
+                "signal": In(signed(SIGNAL_WIDTH)),
+                "prime_valid": Out(1),
+                "prime_neuron": Out(range(max(2, engine.neurons))),
+                "prime_place": Out(place),
+                "prime": Out(signed(PRIME_WIDTH)),
+                "clamped_bias": Out(1),
+                "clamped_bias_place": Out(place),
+            }
+        for kind in neuron_kinds(engine):
             members[f"access_{kind}"] = In(AccessSignature(self.neuron_bits))
         for k, table in enumerate(tables(engine)):
             members[f"access_value{k}"] = In(AccessSignature(table.index_width))
@@ -86,9 +108,10 @@ class NeuronPipeline(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         engine, end = self.engine, self.engine.rate_stage
+        front, prosp_stage = engine.front, engine.prosp_stage
         valid, place = Delay(m, self.valid, "valid"), Delay(m, self.place, "place")
         neuron = Delay(m, self.neuron, "neuron")
-        start, held, zero_u = (Delay(m, flag, "flag") for flag in self.flags)
+        start, held, zero_u = (Delay(m, flag, "flag") for flag in self.flags[:3])
         last, row = Delay(m, self.valid & self.last, "last"), Delay(m, self.row, "row")
 
         current, current_over = self._current(m, place, neuron)
@@ -96,21 +119,24 @@ class NeuronPipeline(wiring.Component):
         alpha = self._parameter(m, "alpha", neuron[2])[1]
         rho = self._parameter(m, "rho", neuron[2])[1]
         d = Signal(signed(engine.u_width + 1))
-        m.d.sync += d.eq(current - u[CURRENT_STAGE])
-        at = (place[5], place[6])
-        moved = self._rounded_sum(m, at, u[5], multiply(m, d, alpha), "alpha_shift")
-        ahead = self._rounded_sum(m, at, u[5], multiply(m, d, rho), "rho_shift")
+        m.d.sync += d.eq(current - u[front + CURRENT_STAGE])
+        at, addend = (place[front + 5], place[front + 6]), u[front + 5]
+        moved = self._rounded_sum(m, at, addend, multiply(m, d, alpha), "alpha_shift")
+        ahead = self._rounded_sum(m, at, addend, multiply(m, d, rho), "rho_shift")
         prosp, prosp_over = Signal(signed(engine.u_width)), Signal()
         m.d.sync += [
-            self.u_new.eq(Mux(held[6], 0, moved)),
-            Cat(prosp, prosp_over).eq(self._saturate(place[6], ahead)),
+            self.u_new.eq(Mux(held[prosp_stage - 1], 0, moved)),
+            Cat(prosp, prosp_over).eq(self._saturate(place[prosp_stage - 1], ahead)),
         ]
         rate, rate_over = self._activate(m, place, prosp)
+        if engine.learns:
+            stages = {"valid": valid, "place": place, "neuron": neuron, "held": held}
+            self._differentiate(m, stages, prosp, rate)
 
         counted = valid[end] & ~held[end]
         overs = Cat(
-            Delay(m, current_over, "current_over", first=CURRENT_STAGE)[end],
-            Delay(m, prosp_over, "prosp_over", first=PROSP_STAGE)[end],
+            Delay(m, current_over, "current_over", first=front + CURRENT_STAGE)[end],
+            Delay(m, prosp_over, "prosp_over", first=prosp_stage)[end],
             rate_over,
         )
         m.d.comb += [
@@ -121,7 +147,7 @@ class NeuronPipeline(wiring.Component):
             self.o_last.eq(last[end]),
             self.o_start.eq(start[end]),
             self.o_held.eq(held[end]),
-            self.o_u.eq(Delay(m, self.u_new, "u_new", first=PROSP_STAGE)[end]),
+            self.o_u.eq(Delay(m, self.u_new, "u_new", first=prosp_stage)[end]),
             self.saturated.eq(Mux(counted, overs, 0)),
             self.last_at.eq(Cat(last[stage] for stage in range(end + 1))),
             *(self.place_at[stage].eq(place[stage]) for stage in range(end + 1)),
@@ -130,13 +156,36 @@ class NeuronPipeline(wiring.Component):
 
     def _current(self, m: Module, place: Delay, neuron: Delay) -> tuple[Value, Value]:
         """`sat(round(acc * scale / 2**scale_shift) + bias)`, and whether it was clamped."""
-        engine = self.engine
-        bias = self._parameter(m, "bias", neuron[0])[0]
-        product = multiply(m, self.acc, self._scale(m))
-        total = self._rounded_sum(m, (place[1], place[2]), bias, product, "scale_shift")
+        engine, front = self.engine, self.engine.front
+        if engine.learns:
+            product = Delay(m, self.acc, "acc")[front + 2]
+            bias = self._learned_bias(m, place, neuron)
+        else:
+            bias = self._parameter(m, "bias", neuron[0])[0]
+            product = multiply(m, self.acc, self._scale(m))
+        at = (place[front + 1], place[front + 2])
+        total = self._rounded_sum(m, at, bias, product, "scale_shift")
         current, over = Signal(signed(engine.u_width)), Signal()
-        m.d.sync += Cat(current, over).eq(self._saturate(place[2], total))
+        m.d.sync += Cat(current, over).eq(self._saturate(place[front + 2], total))
         return current, over
+
+    def _learned_bias(self, m: Module, place: Delay, neuron: Delay) -> Value:
+        """Return a neuron's bias at stage 1, which is updated behind it."""
+        front = self.engine.front
+        m.submodules.bias = bias = Bias(self.engine)
+        first, noise = Delay(m, self.row == 0, "first"), Delay(m, self.noise, "noise")
+        m.d.comb += [
+            bias.valid.eq(Delay(m, self.valid, "valid")[front]),
+            bias.neuron.eq(neuron[front]),
+            bias.place.eq(place[front]),
+            bias.first.eq(first[front]),
+            bias.noise.eq(noise[front]),
+            bias.signal.eq(Delay(m, self.signal, "signal")[front]),
+            self.clamped_bias.eq(bias.clamped),
+            self.clamped_bias_place.eq(bias.clamped_place),
+        ]
+        wiring.connect(m, wiring.flipped(self.access_bias), bias.access)
+        return bias.bias
 
     def _rounded_sum(
         self, m: Module, place: tuple[Value, Value], word: Value, product: Value, shift: str
@@ -154,13 +203,7 @@ class NeuronPipeline(wiring.Component):
     def _saturate(self, place: Value, word: Value) -> Value:
         """Word clamped to the layer's potential, and whether it was, as one value."""
         widths = [spec.u_format.width for spec in self.engine.layers]
-        wide = self.engine.u_width
-
-        def clamp(width: int) -> Value:
-            clamped, over = saturate(word, width)
-            return Cat(clamped[:width], clamped[width - 1].replicate(wide - width), over)
-
-        return choose(place, widths, clamp)
+        return saturate_each(place, word, widths)
 
     def _parameter(self, m: Module, kind: str, address: Value) -> Delay:
         """Return a neuron's word 1 clock after its address, and later."""
@@ -206,7 +249,7 @@ class NeuronPipeline(wiring.Component):
         return memory.read_port()
 
     def _potential(self, m: Module, neuron: Delay, valid: Delay, zero_u: Delay) -> Delay:
-        """`u` from stage 3 on; its new value is written back at stage 7."""
+        """`u` from the stage of the current on; its new value is written back at `prosp_stage`."""
         engine, access = self.engine, self.access_u
         m.submodules.u = memory = Memory(
             shape=signed(engine.u_width), depth=engine.neurons, init=[]
@@ -216,15 +259,16 @@ class NeuronPipeline(wiring.Component):
         self.u_new = Signal(signed(engine.u_width))
         m.d.sync += word.eq(read.data)
         m.d.comb += [
-            read.addr.eq(Mux(access.active, access.address, neuron[1])),
+            read.addr.eq(Mux(access.active, access.address, neuron[engine.front + 1])),
             access.r_data.eq(word),
-            write.addr.eq(Mux(access.active, access.address, neuron[PROSP_STAGE])),
+            write.addr.eq(Mux(access.active, access.address, neuron[engine.prosp_stage])),
             write.data.eq(Mux(access.active, access.w_data, self.u_new)),
-            write.en.eq(Mux(access.active, access.write, valid[PROSP_STAGE])),
+            write.en.eq(Mux(access.active, access.write, valid[engine.prosp_stage])),
         ]
         u = Signal(signed(engine.u_width), name="u")
-        m.d.comb += u.eq(Mux(zero_u[CURRENT_STAGE], 0, word))
-        return Delay(m, u, "u", first=CURRENT_STAGE)
+        stage = engine.front + CURRENT_STAGE
+        m.d.comb += u.eq(Mux(zero_u[stage], 0, word))
+        return Delay(m, u, "u", first=stage)
 
     def _activate(self, m: Module, place: Delay, prosp: Value) -> tuple[Value, Value]:
         """Rates of stage `rate_stage`, from the circuits that the layers need."""
@@ -236,12 +280,33 @@ class NeuronPipeline(wiring.Component):
         if activation.Table in kinds:
             m.submodules.table = answers[activation.Table] = table = Table(engine)
             self._connect_tables(m, table)
+        self._units = dict(answers)
         for kind, unit in answers.items():
-            m.d.comb += [unit.place.eq(place[PROSP_STAGE]), unit.prosp.eq(prosp)]
+            m.d.comb += [unit.place.eq(place[engine.prosp_stage]), unit.prosp.eq(prosp)]
             both = Delay(m, Cat(unit.r, unit.saturated), "rate", first=unit.stages)
             answers[kind] = both[engine.activation_stages]
         answer = choose(place[engine.rate_stage], kinds, answers.__getitem__)
         return answer[:-1].as_signed(), answer[-1]
+
+    def _differentiate(self, m: Module, row: dict[str, Delay], prosp: Value, rate: Value) -> None:
+        """Derive the activation, with what the activation circuits tell of the slope."""
+        engine, end = self.engine, self.engine.prime_stage
+        m.submodules.derivative = unit = Derivative(engine)
+        if activation.Table in self._units:
+            m.d.comb += unit.delta.eq(self._units[activation.Table].slope)
+        if activation.PiecewiseLinear in self._units:
+            piecewise = self._units[activation.PiecewiseLinear]
+            flat = Delay(m, piecewise.flat, "flat", first=piecewise.stages)
+            m.d.comb += unit.flat.eq(flat[engine.activation_stages])
+        m.d.comb += [
+            unit.place.eq(row["place"][engine.prosp_stage]),
+            unit.prosp.eq(prosp),
+            unit.r.eq(rate),
+            self.prime_valid.eq(row["valid"][end]),
+            self.prime_neuron.eq(row["neuron"][end]),
+            self.prime_place.eq(row["place"][end]),
+            self.prime.eq(Mux(row["held"][end], 0, unit.prime)),
+        ]
 
     def _connect_tables(self, m: Module, unit: Table) -> None:
         for k in range(len(unit.tables)):

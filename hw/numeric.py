@@ -20,16 +20,19 @@ def saturate(value: Value, width: int) -> tuple[Value, Value]:
     return Mux(fits, value[:width], end).as_signed(), ~fits
 
 
-def saturate_each(place: Value, word: Value, widths: Sequence[int]) -> tuple[Value, Value]:
-    """Clamp to the signed bits of the layer at `place`; the word is as wide as the widest."""
+def saturate_each(place: Value, word: Value, widths: Sequence[int]) -> Value:
+    """Clamp to the bits of the layer at `place`, and whether it was, as one value.
+
+    The word comes first, as wide as the widest layer's.
+    """
     wide = max(widths)
 
     def clamp(width: int) -> Value:
         clamped, over = saturate(word, width)
-        return Cat(clamped, clamped[-1].replicate(wide - len(clamped)), over)
+        sign = clamped[len(clamped) - 1]
+        return Cat(clamped[:width], sign.replicate(wide - min(width, len(clamped))), over)
 
-    both = choose(place, widths, clamp)
-    return both[:wide].as_signed(), both[wide]
+    return choose(place, widths, clamp)
 
 
 def round_shift(value: Value, shift: int) -> Value:
