@@ -7,30 +7,26 @@ from numpy.typing import ArrayLike, NDArray
 
 from vle.compiler.fixed import Raw
 from vle.compiler.layer import LayerSpec
-from vle.compiler.learning import noise, traces, updates
+from vle.compiler.learning import traces
 from vle.compiler.learning.spec import LearningSpec, Points
 
 MOST_SHIFT = 62
 WORD = 30  # bits of what a word of 32 bits holds and still may be added to another
+HEARD = 21  # bits of what a weight hears, whose products in an update then fit 32 bits
 EXACT = 53  # bits of a sum in float64
 
 
 def is_narrow(layer: LayerSpec, learning: LearningSpec | None) -> bool:
     """Whether words of 32 bits and sums in float64 are exact for a layer.
 
-    An update multiplies each half of the signal, `k = update_shift - 17` bits and the rest of its
-    18, by what the weight hears; with an offset of 17 bits their sum is to fit 32 bits.
+    An update multiplies what the weight hears by the upper 10 and the lower 8 bits of the signal.
     """
     heard = max(layer.x_format.width, layer.rate_format.width if layer.recurrent else 0)
     weight = layer.weight_width
-    if max(weight, heard) > WORD:
-        return False
     if learning is None:
-        return layer.acc_width <= EXACT
-    lower = learning.update_shift - noise.WIDTH - 1
-    halves = lower + heard - 1 <= WORD and updates.SIGNAL_WIDTH - lower + heard - 1 <= WORD
+        return max(weight, heard) <= WORD and layer.acc_width <= EXACT
     reach = weight + heard - 2 + int(layer.columns).bit_length()
-    return halves and reach <= EXACT
+    return weight <= WORD and heard <= HEARD and reach <= EXACT
 
 
 def check_points(layer: LayerSpec, learning: LearningSpec) -> None:

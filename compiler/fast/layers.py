@@ -75,5 +75,6 @@ def learning_words(layer: LayerSpec, learning: LearningSpec) -> Words:
         "signal_point": points.signal,
         "bias_point": points.bias,
         "tau_point": points.tau,
+        "tau_shift": points.tau_shift,
         "clamped": np.zeros(5, np.int64),
     }

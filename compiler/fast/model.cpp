@@ -15,6 +15,7 @@ using Int = std::int64_t;
 namespace {
 
 constexpr Int FULL = 0xFFFF;   // of a draw
+constexpr Int SPLIT = 8;       // bits of a signal's lower part
 constexpr Int BLOCK = 16;      // columns, to which rows are padded
 enum Flag { START = 1, TARGET = 2, IS_ERROR = 4, FREEZE = 8 };
 enum Derivative { PIECES, OF_RATE, OF_TABLE };
@@ -144,9 +145,9 @@ struct Update {  // of one row
 
 // One row: returns w x, adds w e to the columns' sums, and updates w.
 //
-// The narrow update is w + (signal * x + offset >> shift), where the offset is a multiple of
-// 2**k, k = shift - 17, so that signal * x may first be shifted by k; it is so in two halves,
-// signal = upper * 2**k + lower, which fit 32 bits.
+// The update is w + (signal * x + offset >> shift). With signal = upper * 2**SPLIT + lower it is
+// w + (upper * x + (lower * x + offset >> SPLIT) >> shift - SPLIT), all of which fits 32 bits. The
+// offset, odd << shift - 17 or odd >> 17 - shift with odd = 2 draw + 1, is made of the draw itself.
 template <class Kind, bool Back, bool Learn>
 typename Kind::Sum pass(Work<Kind> &work, Int row, const typename Kind::Word *heard_words,
                         typename Kind::Sum e, const Update &update, Int &clamped) {
@@ -157,9 +158,12 @@ typename Kind::Sum pass(Work<Kind> &work, Int row, const typename Kind::Word *he
   const Sum *__restrict x = work.x.data();
   Sum *__restrict sums = work.sums.data();
   const std::int32_t *__restrict draws = work.column_draws.data();
-  const Int places = Learn ? update.shift - DRAW_WIDTH - 1 : 0;
-  const Word upper = static_cast<Word>(update.signal >> places);
-  const Word lower = static_cast<Word>(update.signal & ((Int{1} << places) - 1));
+  const Int above = update.shift - DRAW_WIDTH;
+  const Int up = std::max<Int>(above, 0), down = std::max<Int>(-above, 0);
+  const std::int32_t half = above > 0 ? std::int32_t{1} << (above - 1) : 0;
+  const Int rest = Learn ? update.shift - SPLIT : 0;
+  const Word upper = static_cast<Word>(update.signal >> SPLIT);
+  const Word lower = static_cast<Word>(update.signal & ((1 << SPLIT) - 1));
   const Word low = static_cast<Word>(update.range.low), high = static_cast<Word>(update.range.high);
   const std::int32_t row_draw = static_cast<std::int32_t>(update.row_draw);
   const Int stride = work.stride;
@@ -171,9 +175,9 @@ typename Kind::Sum pass(Work<Kind> &work, Int row, const typename Kind::Word *he
     acc += static_cast<Sum>(word) * x[j];
     if constexpr (Back) sums[j] += static_cast<Sum>(word) * e;
     if constexpr (Learn) {
-      const Word odd = 2 * ((draws[j] + row_draw) & 0xFFFF) + 1;
-      const Word moved = upper * heard[j] + ((lower * heard[j]) >> places);
-      const Word wide = word + ((moved + odd) >> (DRAW_WIDTH + 1));
+      const Word offset = (((draws[j] + row_draw) & 0xFFFF) << up >> down) + half;
+      const Word moved = upper * heard[j] + ((lower * heard[j] + offset) >> SPLIT);
+      const Word wide = word + (moved >> rest);
       const Word next = std::min(std::max(wide, low), high);
       count += next != wide;
       w[j] = next;
@@ -462,16 +466,18 @@ template <class Kind> void derive(const Layer &layer, Work<Kind> &work, const In
 template <class Kind> void update_logs(Layer &layer, Work<Kind> &work, bool learn) {
   const Int mantissa = learn ? layer.tau_mantissa : 0, exponent = learn ? layer.tau_exponent : 0;
   const Signal signal(mantissa, layer.tau_point + layer.before - exponent);
-  const Stochastic rounding(UPDATE_SHIFT);
+  const Int shift = layer.tau_shift;
+  const Stochastic rounding(shift);
   for (Int i = 0; i < layer.outputs; i++) {
     const Int rows = work.row_draws[i], draws = work.signal_draws[i];
     const Int error_m = layer.senses ? work.inst_e[i] : -work.e[i];
     const Int factor_m = layer.senses ? layer.sense_m[i] : work.d[i];
     const Int factor_r = layer.senses ? layer.sense_r[i] : work.ahead[i];
-    const Int signal_m = signal.range(signal.wide(error_m, draws ^ FULL));
-    const Int signal_r = signal.range(signal.wide(work.inst_e[i], draws ^ FULL));
-    const Int m = (layer.log_m[i] << UPDATE_SHIFT) + signal_m * factor_m;
-    const Int r = (layer.log_r[i] << UPDATE_SHIFT) + signal_r * factor_r;
+    const Int wide_m = signal.wide(error_m, draws ^ FULL), signal_m = signal.range(wide_m);
+    const Int wide_r = signal.wide(work.inst_e[i], draws ^ FULL), signal_r = signal.range(wide_r);
+    layer.clamped[1] += (signal_m != wide_m) + (signal_r != wide_r);
+    const Int m = (layer.log_m[i] << shift) + signal_m * factor_m;
+    const Int r = (layer.log_r[i] << shift) + signal_r * factor_r;
     layer.log_m[i] = std::clamp<Int>(rounding(m, (rows + draws) & FULL), 0, layer.log_high);
     layer.log_r[i] = std::clamp<Int>(rounding(r, (rows - draws) & FULL), 0, layer.log_high);
   }

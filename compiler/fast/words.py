@@ -20,7 +20,7 @@ SCALARS = (
     *("derivative", "prime_negative", "prime_positive", "prime_one", "prime_linear", "prime_move"),
     *("prime_tail", "loops", "groups", "learns_tau", "senses", "prime_shift", "kappa_shift"),
     *("beta_shift", "error_width", "v_width", "update_shift", "bar_drop", "heard_width"),
-    *("log_high", "sums_point", "drop", "signal_point", "bias_point", "tau_point"),
+    *("log_high", "sums_point", "drop", "signal_point", "bias_point", "tau_point", "tau_shift"),
     *("mantissa", "rate_exponent", "tau_mantissa", "tau_exponent"),
     *("exponent", "quiet", "before", "noise"),
 )
@@ -45,7 +45,7 @@ _MODULES = (
     (updates, ("SIGNAL_WIDTH", "SIGNAL_LEFT")),
     (top, ("PROBABILITY_BITS", "LOG2E_SHIFT", "LOG2E", "RECIPROCAL", "FAR")),
     (time_constants, ("LOG_BITS", "CONSTANT_WIDTH", "UNIT_SHIFT", "RATIO_SHIFT", "MANTISSA")),
-    (time_constants, ("UPDATE_SHIFT", "SENSITIVITY_WIDTH")),
+    (time_constants, ("SENSITIVITY_WIDTH",)),
 )
 CONSTANTS = {name: int(getattr(module, name)) for module, names in _MODULES for name in names} | {
     "DRAW_WIDTH": noise.WIDTH,

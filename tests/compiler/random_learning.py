@@ -15,7 +15,7 @@ from vle.compiler.learning import time_constants as logs
 from vle.compiler.learning.derivative import PRIME_WIDTH, DerivativeSpec, OfRate, OfTable, Pieces
 from vle.compiler.learning.network import LOSSES, LearningNetwork
 from vle.compiler.learning.rate import Rate
-from vle.compiler.learning.spec import LearningSpec
+from vle.compiler.learning.spec import LearningSpec, Points
 from vle.compiler.network import NetworkSpec
 
 
@@ -72,9 +72,18 @@ def _constants(rng, n, tau):
     return alpha, rho, (17, int(rng.integers(14, 19))), 18
 
 
-def random_rate(rng: np.random.Generator) -> Rate:
-    exponent = int(rng.integers(8, 40)) if rng.integers(8) else int(rng.integers(-128, 128))
-    return Rate(int(rng.integers(0, 1 << 16)), exponent)
+def random_rate(rng: np.random.Generator, point: int) -> Rate:
+    """Mostly such that signals, `point` bits below the point, use their bits."""
+    exponent = point + int(rng.integers(-8, 12)) if rng.integers(8) else rng.integers(-128, 128)
+    return Rate(int(rng.integers(0, 1 << 16)), int(np.clip(exponent, -128, 127)))
+
+
+def with_random_rates(
+    rng: np.random.Generator, layer: LayerSpec, learning: LearningSpec
+) -> LearningSpec:
+    points = Points.of(layer, learning)
+    signal, tau = (point + learning.exponent for point in (points.signal, points.tau))
+    return replace(learning, rate=random_rate(rng, signal), tau_rate=random_rate(rng, tau))
 
 
 def random_learning(
@@ -105,7 +114,7 @@ def random_learning(
         beta_shift=beta_shift,
         error_width=error_width,
         v_width=int(rng.integers(error_width, 31)),
-        update_shift=int(rng.integers(17, 31)),
+        update_shift=int(rng.integers(8, 31)),
         group=group,
         bar_drop=int(rng.integers(0, 3)) if plasticity == "filtered" else 0,
         log_high=int(rng.integers(6, 10)) << logs.LOG_BITS,
@@ -113,8 +122,8 @@ def random_learning(
         log_r=masters.log_r,
         exponent=int(rng.integers(-20, -4)),
         seed=int(rng.integers(1, 1 << 32)),
-        rate=random_rate(rng),
-        tau_rate=random_rate(rng),
+        rate=Rate(),
+        tau_rate=Rate(),
     )
 
 
@@ -131,7 +140,8 @@ def random_network(rng: np.random.Generator, sizes: list[int], **fixed: object) 
         high = 6 << logs.LOG_BITS
         tau = logs.Logs(*rng.integers(0, high, (2, outputs))) if learns_tau else None
         layers.append(random_layer(rng, f"layer {index}", (inputs, outputs), x, tau))
-        specs.append(random_learning(rng, layers[-1], plasticity, tau))
+        learning = random_learning(rng, layers[-1], plasticity, tau)
+        specs.append(with_random_rates(rng, layers[-1], learning))
         x = layers[-1].rate_format
     return LearningNetwork(NetworkSpec(tuple(layers)), tuple(specs), loss)
 
