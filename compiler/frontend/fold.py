@@ -13,7 +13,7 @@ BROADCAST = frozenset(("Add", "Div", "Mul", "Pow", "Sub"))
 SPREAD = frozenset(("ConstantOfShape", "Expand"))
 BOUNDED = BROADCAST | SPREAD | {"Abs", "Cast", "Concat", "Constant", "DequantizeLinear", "Exp"}
 BOUNDED |= {"Gather", "Identity", "Log", "Neg", "QuantizeLinear", "Reciprocal", "Reshape", "Shape"}
-BOUNDED |= {"Slice", "Sqrt", "Squeeze", "Transpose", "Unsqueeze"}
+BOUNDED |= {"Clip", "Slice", "Sqrt", "Squeeze", "Transpose", "Unsqueeze"}
 LIMIT = 2**26  # elements of a result, so that no small file can fill the memory
 QONNX = "qonnx.custom_op.general"
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from vle.sim.activations import Activation
 from vle.sim.dynamics import LayerParameters, Settings, reset, step_layer
 from vle.sim.layer import Layer
+from vle.sim.pytorch.activation import NativeActivation
 
 
 class LatentLayer(nn.Module):
@@ -186,13 +187,14 @@ def run(layers: Sequence[LatentLayer], x: Tensor) -> Tensor:
     if x.ndim < 2 or x.shape[-1] != inputs or not len(x):
         raise ValueError(f"x must be of shape (T, ..., {inputs}), not {tuple(x.shape)!r}")
     parameters = [layer.tensors for layer in layers]
-    settings = [Settings((layer.phi,), layer.dt) for layer in layers]
+    phis = [NativeActivation(p.name, p.alpha, p.beta) for p in (layer.phi for layer in layers)]
+    settings = [Settings((phi,), layer.dt) for phi, layer in zip(phis, layers, strict=True)]
     states = list(reset(parameters, errors=False))  # one for all sequences, until they differ
     out = []
     for frame in x.unbind(0):
         r = frame
-        for k, layer in enumerate(layers):
-            states[k], _ = step_layer(parameters[k], states[k], r, None, settings[k], phi=layer.phi)
+        for k, phi in enumerate(phis):
+            states[k], _ = step_layer(parameters[k], states[k], r, None, settings[k], phi=phi)
             r = states[k].r
         out.append(r)
     return torch.stack(out)
