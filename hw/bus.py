@@ -5,6 +5,10 @@ from __future__ import annotations
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+# Of memories whose words are never read, to any effect, in the clock in which they are written:
+# without it yosys adds registers as wide as a word that keep up what nobody looks at.
+APART = {"no_rw_check": 1}
+
 
 class BusSignature(wiring.Signature):
     """A 32-bit bus addressed in words, one access at a time.

@@ -11,6 +11,7 @@ from amaranth.lib.wiring import In, Out
 
 from vle.compiler.circuit.geometry import Engine, Pass
 from vle.compiler.learning.errors import SUM_WIDTH, drop_of, sum_width
+from vle.hw.bus import APART
 from vle.hw.numeric import Delay, choose, constant
 
 LOOP = 3  # groups of fewer tiles come to a column again before its sum is back in memory
@@ -120,7 +121,9 @@ class ColumnSums(wiring.Component):
             with m.If(self._valid[1]):
                 m.d.sync += sources[2].eq(words)
         if LOOP in kinds:
-            m.submodules.memory = memory = Memory(shape=len(words), depth=longest, init=[])
+            m.submodules.memory = memory = Memory(
+                shape=len(words), depth=longest, init=[], attrs=APART
+            )
             write, read = memory.write_port(), memory.read_port()
             m.d.comb += [
                 read.addr.eq(tile[0]),

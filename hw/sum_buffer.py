@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from vle.compiler.circuit.registers import lane_bits
 from vle.compiler.learning.errors import SUM_WIDTH
-from vle.hw.bus import AccessSignature
+from vle.hw.bus import APART, AccessSignature
 
 EXPONENT_WIDTH = 8
 
@@ -35,7 +35,7 @@ class SumBuffer(wiring.Component):
         The next tile; the exponent is that of the frame, heard with its first tile.
     take, o
         Read the next column, around after the last; the word stands 2 clocks later. A column can
-        be taken from the clock after its tile was written.
+        be taken from the clock after its tile was written to the clock before it is again.
     exponent, zero
         Of the frame last written; whether there has been none since reset.
     access, flags_write, flags_data
@@ -89,7 +89,9 @@ class SumBuffer(wiring.Component):
     def _memory(self, m: Module, w_tile: Signal, r_tile: Signal, lane: Signal) -> None:
         """All lanes of a tile in one word; the bus reaches them one by one."""
         simd, access = self.simd, self.access
-        m.submodules.memory = memory = Memory(shape=simd * SUM_WIDTH, depth=self.tiles, init=[])
+        m.submodules.memory = memory = Memory(
+            shape=simd * SUM_WIDTH, depth=self.tiles, init=[], attrs=APART
+        )
         write, read = memory.write_port(granularity=SUM_WIDTH), memory.read_port()
         bits = lane_bits(simd)
         bus_lane, bus_tile = access.address[:bits], access.address[bits:]

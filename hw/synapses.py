@@ -12,7 +12,7 @@ from vle.compiler.circuit.latency import PRODUCT_STAGE, RADIX, tree_stages
 from vle.compiler.circuit.registers import lane_bits
 from vle.compiler.learning.errors import SUM_WIDTH
 from vle.compiler.learning.updates import SIGNAL_WIDTH
-from vle.hw.bus import AccessSignature
+from vle.hw.bus import APART, AccessSignature
 from vle.hw.column_sums import ColumnSums
 from vle.hw.noise import STATE_WIDTH
 from vle.hw.numeric import Delay
@@ -177,7 +177,10 @@ class SynapseArray(wiring.Component):
         """Return the word of weights of stage 2."""
         engine, access, width = self.engine, self.access, self.engine.weight_width
         m.submodules.memory = memory = Memory(
-            shape=engine.lanes * width, depth=engine.fold, init=engine.weight_memory()
+            shape=engine.lanes * width,
+            depth=engine.fold,
+            init=engine.weight_memory(),
+            attrs=APART if engine.learns else None,
         )
         write, read = memory.write_port(granularity=width), memory.read_port()
         bits, word = lane_bits(engine.lanes), Signal(engine.lanes * width)

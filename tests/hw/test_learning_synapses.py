@@ -234,7 +234,7 @@ class Job:
                 at = max(at, arrives) + 1
                 self.plan.take[at].append(name)
                 self.plan.taken[at + SUM_READ].append((name, word))
-            free[name] = at
+            free[name] = at + 1
 
     def tile(self, group: int, tile: int) -> Tile:
         piece, engine = self.piece, self.engine
