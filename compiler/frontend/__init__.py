@@ -111,10 +111,12 @@ def _import_foreign(model: ModelProto) -> Imported:
     from vle.compiler.frontend.layers import build_layers  # noqa: PLC0415
     from vle.compiler.frontend.outputs import choose_output  # noqa: PLC0415
     from vle.compiler.frontend.reading import read_steps  # noqa: PLC0415
+    from vle.compiler.frontend.registry import check_operators  # noqa: PLC0415
     from vle.sim import Network  # noqa: PLC0415
 
     with np.errstate(all="ignore"):  # what is not finite is refused, with its node
         graph = Graph(model)
+        check_operators(graph)
         script = read_steps(graph, build_chain(graph, *choose_output(graph)))
         built = build_layers(script.steps, script.inputs)
     if not built.layers:

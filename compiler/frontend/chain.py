@@ -14,6 +14,7 @@ from vle.compiler.frontend.steps import Step
 from vle.compiler.frontend.unrolled import find_unrolled
 from vle.errors import CompileError
 
+BENT = ("HardSigmoid", "LeakyRelu", "Relu", "Sigmoid", "Softplus", "Tanh")  # may end a loop's step
 JOINS = ("Add", "Concat", "Sub", "Sum")
 
 
@@ -132,17 +133,13 @@ def build_chain(graph: Graph, output: str, notes: tuple[str, ...] = ()) -> Chain
         known for, or an input does not lead to the output.
     """
     operations = _follow(graph, output)
-    used = {_source(branch) for branch in operations[0].branches} if operations else {output}
-    if operations and not any(used - {operations[0].source}):
-        used = {operations[0].source}
+    first = operations[0] if operations else None
+    used = {output} if first is None else set(first.attributes.get("starts", [first.source]))
+    used = used if first is None or not first.source else {first.source}
     unused = [name for name in graph.inputs if name not in used]
     if unused:
         raise CompileError(f"inputs must lead to the output {output!r}, not {', '.join(unused)}")
     return Chain(tuple(graph.inputs), output, operations, notes)
-
-
-def _source(branch: tuple[Operation, ...]) -> str:
-    return branch[0].source if branch else ""
 
 
 def _follow(graph: Graph, value: str) -> tuple[Operation, ...]:
@@ -167,7 +164,8 @@ def node_operation(graph: Graph, value: str) -> Operation:
     if node.op_type == "Scan":
         loop = scan_loop(graph, node, value)
         return _whole(graph, value, "Scan", loop.source, loop=loop)
-    if len(data) > 1 and (found_loop := find_unrolled(graph, value)):
+    ends = len(data) > 1 or node.op_type in BENT
+    if ends and (found_loop := find_unrolled(graph, value)):
         return _whole(graph, value, "(loop)", found_loop.source, loop=found_loop)
     if found := find_activation(graph, value):
         return _whole(graph, value, "(activation)", found.source, steps=found.steps)

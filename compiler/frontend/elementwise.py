@@ -52,7 +52,7 @@ def find_activation(graph: Graph, value: str) -> Found | None:
         return None
     inside = [node]
     border = _signals(graph, node)
-    while len(inside) <= LONGEST:
+    while border and len(inside) <= LONGEST:
         if len(border) == 1:
             source = next(iter(border))
             y = _evaluate(graph, inside, source, value)

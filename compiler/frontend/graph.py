@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -36,6 +36,15 @@ def label(node: NodeProto) -> str:
 def attributes_of(node: NodeProto) -> dict[str, Any]:
     """Attributes by name; absent ones are absent."""
     return {a.name: helper.get_attribute_value(a) for a in node.attribute}
+
+
+def heard_by(node: NodeProto) -> list[str]:
+    """Names of a node's inputs, and of all that the graphs in its attributes take from outside."""
+    names = list(node.input)
+    for attribute in node.attribute:
+        if attribute.HasField("g"):
+            names += [name for inner in attribute.g.node for name in heard_by(inner)]
+    return names
 
 
 def sizes_of(kind: TypeProto) -> tuple[Size, ...]:
@@ -112,7 +121,9 @@ class Graph:
                     rule = "computed only later: the graph is cyclic or out of order"
                     rule = rule if name in later else "neither computed nor stored in the file"
                     raise CompileError(f"input {name!r} is {rule}", node=label(node))
-            if any(name in self.signals for name in node.input):
+            if node.op_type == "CastLike" and node.input[0] in self.constants:
+                self.constants[node.output[0]] = self.constants[node.input[0]]
+            elif any(name in self.signals for name in heard_by(node)):
                 if node.op_type not in SHAPE_OPERATORS:
                     self.signals.update(name for name in node.output if name)
             elif all(name in self.constants for name in node.input if name):
@@ -141,6 +152,17 @@ class Graph:
             for value in (*inferred.value_info, *inferred.output, *inferred.input)
             if value.type.tensor_type.HasField("shape")
         }
+
+    def leads_to(self, names: Iterable[str]) -> set[str]:
+        """Names of the values that some values depend on, they themselves included."""
+        found: set[str] = set()
+        stack = list(names)
+        while stack:
+            name = stack.pop()
+            if name and name not in found:
+                found.add(name)
+                stack += heard_by(self.producers[name]) if name in self.producers else []
+        return found
 
     def data(self, node: NodeProto) -> list[int]:
         """Positions of a node's inputs that carry the signal."""

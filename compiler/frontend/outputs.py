@@ -67,6 +67,7 @@ def choose_output(graph: Graph) -> tuple[str, tuple[str, ...]]:
     last = [name for name in names if _is_last_state(graph, name)]
     label = [name for name in names if _is_class(graph, name)]
     rest = [name for name in names if name not in (*last, *label)] if len(names) > 1 else names
+    rest, inner = _last_of(graph, rest)
     if len(rest) != 1:
         raise CompileError(f"model must have one output, not {len(rest)} ({', '.join(rest)})")
     if rest[0] not in graph.producers and rest[0] not in graph.signals:
@@ -74,9 +75,36 @@ def choose_output(graph: Graph) -> tuple[str, tuple[str, ...]]:
     notes = []
     if last and len(names) > 1:
         notes.append(f"output {', '.join(last)} left out: the last state of an RNN")
+    if inner:
+        notes.append(f"output {', '.join(inner)} left out: it is on the way to {rest[0]!r}")
     if label and len(names) > 1:
         notes.append(f"output {', '.join(label)} left to the host: {_classes(graph, label[0])}")
     return rest[0], tuple(notes)
+
+
+def _last_of(graph: Graph, names: list[str]) -> tuple[list[str], list[str]]:
+    """Find the output that all others are on the way to, such as the states of a written-out loop.
+
+    Returns
+    -------
+    That one alone and the others; all and none where there is none such.
+    """
+    for name in names[:1]:
+        others = [other for other in names if other != name]
+        before = graph.leads_to([name])
+        if others and all(_is_among(graph, other, before) for other in others):
+            return [name], others
+    return names, []
+
+
+def _is_among(graph: Graph, name: str, values: set[str]) -> bool:
+    """Say whether a value is one of some values, or made of them by nodes that only rearrange."""
+    node = graph.producers.get(name)
+    if name in values or node is None:
+        return name in values
+    if node.op_type == "Concat":
+        return all(_is_among(graph, source, values) for source in node.input)
+    return node.op_type in REARRANGE and _is_among(graph, node.input[0], values)
 
 
 def _is_last_state(graph: Graph, name: str) -> bool:

@@ -6,8 +6,11 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from vle.compiler.frontend.chain import Operation
+from vle.compiler.frontend.elementwise import MAPPED, OTHERS
 from vle.compiler.frontend.frame import Frame, Size
+from vle.compiler.frontend.graph import Graph, domain_of, label
 from vle.compiler.frontend.steps import Step
+from vle.errors import CompileError
 
 if TYPE_CHECKING:
     from vle.compiler.frontend.outputs import HostStep
@@ -87,11 +90,43 @@ def find(operation: Operation) -> Operator:
         If it cannot be mapped; the message says what is supported.
     """
     if operation.operator not in _OPERATORS:
-        reason = REFUSED.get(operation.operator)
-        known = ", ".join(sorted(name for name in _OPERATORS if name.isalnum()))
-        why = f": {reason}" if reason else f"; supported: {known}"
-        raise operation.refuse(f"operator {operation.operator} cannot be mapped{why}")
+        raise _refusal(operation.node, operation.operator)
     return _OPERATORS[operation.operator]
+
+
+STRUCTURE = frozenset(("CastLike", "Concat", "ConstantOfShape", "Expand", "Shape", "Size", "Split"))
+
+
+def check_operators(graph: Graph) -> None:
+    """Refuse the first operator on the way to an output that nothing can be made of.
+
+    Those that have a reason of their own come first, since they are why others are there.
+
+    Raises
+    ------
+    CompileError
+        Naming the node.
+    """
+    needed = graph.leads_to(value.name for value in graph.graph.output)
+    nodes = [
+        node
+        for node in graph.graph.node
+        if needed.intersection(node.output) and graph.signals.intersection(node.output)
+    ]
+    known = _OPERATORS.keys() | MAPPED | OTHERS | STRUCTURE
+    for node in nodes:
+        if f"{domain_of(node)}{node.op_type}" in REFUSED:
+            raise _refusal(label(node), f"{domain_of(node)}{node.op_type}")
+    for node in nodes:
+        if f"{domain_of(node)}{node.op_type}" not in known:
+            raise _refusal(label(node), f"{domain_of(node)}{node.op_type}")
+
+
+def _refusal(node: str, operator: str) -> CompileError:
+    reason = REFUSED.get(operator)
+    known = ", ".join(sorted(name for name in _OPERATORS if name.isalnum()))
+    why = f": {reason}" if reason else f"; supported: {known}"
+    return CompileError(f"operator {operator} cannot be mapped{why}", node=node)
 
 
 def operators() -> Iterator[Operator]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,11 +11,11 @@ from onnx import NodeProto, TensorProto, helper
 
 from vle.compiler.frontend.graph import Graph, attributes_of, label
 from vle.compiler.frontend.loop import Loop, State
-from vle.compiler.frontend.slices import Slice, evaluate, slice_of
+from vle.compiler.frontend.slices import evaluate
+from vle.compiler.frontend.timeline import Timeline
 from vle.errors import CompileError
 
 LEAST = 3  # steps: two to compare, and the first, which exporters simplify
-SHAPES = ("Identity", "Reshape", "Squeeze", "Unsqueeze")
 TOLERANCE = 1e-5
 LARGEST = 2**22  # elements of a value that is computed to compare
 
@@ -28,7 +28,7 @@ def find_unrolled(graph: Graph, value: str) -> Loop | None:
 
     Returns
     -------
-    None where the value depends on no frames of a sequence.
+    None where the value depends on no frames of a sequence, or is not that of a last step.
 
     Raises
     ------
@@ -51,57 +51,32 @@ class _Compared(NamedTuple):
 class _Search:
     graph: Graph
     value: str
-    steps: dict[str, int] = field(default_factory=dict)  # latest frame that a value depends on
-    slices: dict[str, Slice] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.line = Timeline(self.graph)
 
     def loop(self) -> Loop | None:
         node = self.graph.producers[self.value]
         stacked = node.op_type == "Concat"
-        outputs = [self.bare(name) for name in node.input] if stacked else [self.value]
+        outputs = [self.line.bare(name) for name in node.input] if stacked else [self.value]
         for name in outputs:
-            if not self.explore(name):
+            if not self.line.explore(name):
                 return None
-        found = [self.steps[name] for name in outputs]
+        found = [self.line.steps[name] for name in outputs]
         count = len(outputs) if stacked else found[0] + 1
         if count < LEAST or found != list(range(count))[-len(found) :]:
             return None
-        if len({part[:2] for part in self.slices.values()}) != 1:
+        if len({part[:2] for part in self.line.slices.values()}) != 1:
             return None
         return self.checked(node, outputs, count)
 
-    def bare(self, name: str) -> str:
-        """Go back through nodes that only add or remove axes."""
-        while name in self.graph.producers and self.graph.producers[name].op_type in SHAPES:
-            name = self.graph.producers[name].input[0]
-        return name
-
-    def explore(self, value: str) -> bool:
-        """Find the step of a value and of all before it; False where an input is reached."""
-        stack = [value]
-        while stack:
-            name = stack[-1]
-            if name in self.steps:
-                stack.pop()
-                continue
-            if (found := slice_of(self.graph, name)) is not None:
-                self.slices[name], self.steps[name] = found, found.t
-                continue
-            if name in self.graph.inputs:
-                return False
-            node = self.graph.producers[name]
-            inputs = [n for n in node.input if n in self.graph.signals]
-            missing = [n for n in inputs if n not in self.steps]
-            if missing:
-                stack += missing
-                continue
-            self.steps[name] = max(self.steps[n] for n in inputs)
-        return True
-
-    def checked(self, node: NodeProto, outputs: list[str], count: int) -> Loop:
+    def checked(self, node: NodeProto, outputs: list[str], count: int) -> Loop | None:
         """Compare the steps, and make a loop of the last but one."""
         where = label(node)
         found = self.compare(outputs, count, where)
-        sequence, axis, _ = next(iter(self.slices.values()))
+        if found is None:
+            return None
+        sequence, axis, _ = next(iter(self.line.slices.values()))
         size = self.graph.sizes.get(sequence, ())
         known = size[axis % len(size)] if size else None
         if known != count:
@@ -123,16 +98,18 @@ class _Search:
             self.check_first(where, loop, found.second)
         return loop
 
-    def compare(self, outputs: list[str], count: int, where: str) -> _Compared:
+    def compare(self, outputs: list[str], count: int, where: str) -> _Compared | None:
         """Compare each step with the one before."""
         last, states, output, start = outputs[-1], {}, "", {}
         for t in range(count - 1, 0, -1):
             pairs = self.match(last, t)
             wrong = pairs is None or (len(outputs) > 1 and pairs.get(last) != outputs[t - 1])
+            if wrong and t == count - 1 and len(outputs) == 1:
+                return None
             if wrong and t > 1:
                 raise CompileError(f"steps {t} and {t - 1} must be alike to be a loop", node=where)
             if t == count - 1 and pairs is not None:
-                output, states = pairs[last], self.states(pairs, t)
+                output, states = pairs[last], self.line.states(pairs, t)
                 before = {name: name for name in states}
             elif pairs is not None and not wrong:
                 before = {name: pairs[value] for name, value in before.items() if value in pairs}
@@ -167,82 +144,16 @@ class _Search:
 
     def match(self, value: str, t: int) -> dict[str, str] | None:
         """Pair every value of step `t` with one of step `t - 1`; None where they differ."""
-        pairs: dict[str, str] = {}
-        todo = [(value, self.partner(value, t))] if self.partner(value, t) else []
-        if not todo:
-            return self._aligned(value, t)
-        return self._walk(todo, pairs, t)
+        partner = self.partner(value, t)
+        return self.line.pair(value, partner, t) if partner else self.line.before(value, t)
 
     def partner(self, value: str, t: int) -> str:
         """Value of the step before that a stacked output corresponds to."""
         node = self.graph.producers[self.value]
         if node.op_type != "Concat":
             return ""
-        outputs = [self.bare(name) for name in node.input]
+        outputs = [self.line.bare(name) for name in node.input]
         return outputs[t - 1] if outputs[t] == value else ""
-
-    def _aligned(self, value: str, t: int) -> dict[str, str] | None:
-        """As `match`, with the partner found among the values of the step before."""
-        kind = self.graph.producers[value].op_type
-        for name, step in sorted(self.steps.items(), key=lambda i: -self.graph.order.get(i[0], -1)):
-            if step != t - 1 or name in self.slices or self.graph.producers[name].op_type != kind:
-                continue
-            pairs = self._walk([(value, name)], {}, t)
-            if pairs is not None and self.states(pairs, t).keys() >= {name} & set(pairs.values()):
-                return pairs
-        return None
-
-    def _walk(
-        self, todo: list[tuple[str, str]], pairs: dict[str, str], t: int
-    ) -> dict[str, str] | None:
-        while todo:
-            a, b = todo.pop()
-            if pairs.get(a, b) != b:
-                return None
-            if a in pairs:
-                continue
-            pairs[a] = b
-            steps = self.steps.get(a, -1), self.steps.get(b, -1)
-            if steps[0] == t - 1 and a not in self.slices:
-                if steps[1] >= t - 1:  # the partner of a state is of the step before, or stored
-                    return None
-                continue
-            inputs = self._alike(a, b) if steps == (t, t - 1) else None
-            if inputs is None:
-                return None
-            todo += inputs
-        return pairs
-
-    def _alike(self, a: str, b: str) -> list[tuple[str, str]] | None:
-        """Return the inputs to compare of two nodes that are alike; None where they are not."""
-        if a in self.slices or b in self.slices:
-            return [] if a in self.slices and b in self.slices else None
-        one, other = self.graph.producers[a], self.graph.producers[b]
-        if (one.op_type, one.domain, len(one.input)) != (
-            other.op_type,
-            other.domain,
-            len(other.input),
-        ) or sorted(x.SerializeToString() for x in one.attribute) != sorted(
-            x.SerializeToString() for x in other.attribute
-        ):
-            return None
-        inputs = []
-        for x, y in zip(one.input, other.input, strict=True):
-            if x in self.graph.signals:
-                inputs.append((x, y))
-            elif x != y and not self._same(x, y):
-                return None
-        return inputs
-
-    def _same(self, x: str, y: str) -> bool:
-        a, b = self.graph.constants.get(x), self.graph.constants.get(y)
-        return a is not None and b is not None and np.array_equal(a, b)
-
-    def states(self, pairs: dict[str, str], t: int) -> dict[str, str]:
-        """By the name before step `t - 1`: what a state is after it."""
-        return {
-            b: a for a, b in pairs.items() if self.steps.get(a) == t - 1 and a not in self.slices
-        }
 
     def body(self, output: str, states: dict[str, str]) -> Graph:
         """Make a graph of one step, with `x` for its frame."""
@@ -250,7 +161,7 @@ class _Search:
         todo = [output, *states.values()]
         while todo:
             name = todo.pop()
-            if name in states or name in self.slices or name not in self.graph.signals:
+            if name in states or name in self.line.slices or name not in self.graph.signals:
                 continue
             index = self.graph.order[name]
             if index not in nodes:
@@ -258,7 +169,7 @@ class _Search:
                 node.CopyFrom(self.graph.producers[name])
                 todo += [n for n in node.input if n]
                 for i, n in enumerate(node.input):
-                    if n in self.slices and n not in states:
+                    if n in self.line.slices and n not in states:
                         node.input[i] = "x"
                 nodes[index] = node
         inputs = [helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in ("x", *states)]
@@ -275,7 +186,7 @@ class _Search:
         first = self._value_before(after_first)
         frame = np.random.default_rng(0).normal(size=self.shape(loop.source, loop.axis))
         try:
-            known = {name: frame for name, part in self.slices.items() if part.t == 0}
+            known = {name: frame for name, part in self.line.slices.items() if part.t == 0}
             got = evaluate(self.graph, first, known)
             zero = {state.name: np.zeros(1) for state in loop.states}
             zero = {name: self._zeros(name, got) for name in zero}
@@ -294,7 +205,7 @@ class _Search:
         """Return the output of step 0."""
         node = self.graph.producers[self.value]
         if node.op_type == "Concat":
-            return self.bare(node.input[0])
+            return self.line.bare(node.input[0])
         pairs = self._first(after_first)
         if pairs is None:
             raise CompileError("the first step of the loop must be found", node=label(node))
@@ -303,11 +214,8 @@ class _Search:
     def _first(self, value: str) -> str | None:
         """Latest value of step 0 that computes the same operator as a value of step 1."""
         kind = self.graph.producers[value].op_type
-        names = [
-            name
-            for name, step in self.steps.items()
-            if step == 0 and name not in self.slices and self.graph.producers[name].op_type == kind
-        ]
+        first = [n for n, t in self.line.steps.items() if t == 0 and n not in self.line.slices]
+        names = [name for name in first if self.graph.producers[name].op_type == kind]
         return max(names, key=self.graph.order.__getitem__, default=None)
 
     def _zeros(self, name: str, like: NDArray[Any]) -> NDArray[Any]:
