@@ -2,5 +2,6 @@
 
 from vle.compiler.compile import compile_model
 from vle.compiler.design import Design
+from vle.compiler.quantization.learning import LearningOptions
 
-__all__ = ["Design", "compile_model"]
+__all__ = ["Design", "LearningOptions", "compile_model"]
