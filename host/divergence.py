@@ -9,11 +9,14 @@ from numpy.typing import NDArray
 
 from vle.errors import Diverged
 from vle.host.chip import Chip, Raw
+from vle.host.shapes import LayerShape
 
-HIGHEST = 31  # of an exponent
+EXPONENT = 16  # errors of 2**29 and more; those of networks that learn well stay below 2**22
+SIGNALS = 0.5  # share of a layer's learning signals that may be clamped: half of the errors too far
 WEIGHTS = 0.05  # share of a layer's weights that updates may push against the ends of their format
 OUTPUTS = 0.5  # share of the words of the top layer that may be clamped
 WRAP = 1 << 32  # of a counter
+COUNTED = ("signals", "weights")
 
 
 @dataclass(frozen=True)
@@ -24,24 +27,27 @@ class Vitals:
     ----------
     exponent
         Of each layer's errors, shape `(layers,)`.
-    weights
-        Weights clamped so far, shape `(layers,)`.
+    signals, weights
+        Learning signals and weights clamped so far, shape `(layers,)`.
     outputs
         Rates of the top layer clamped so far.
     """
 
     exponent: Raw
+    signals: Raw
     weights: Raw
     outputs: int
 
     @classmethod
     def of(cls, chip: Chip) -> Vitals:
         """Read them; the chip must be halted."""
-        layers = range(len(chip.bundle.layers))
-        words = chip.read_all([[f"EXPONENT[{k}]", f"CLAMPED[{k}][weight]"] for k in layers])
+        layers, kinds = range(len(chip.bundle.layers)), ("signal", "weight")
+        words = chip.read_all(
+            [[f"EXPONENT[{k}]", *(f"CLAMPED[{k}][{kind}]" for kind in kinds)] for k in layers]
+        )
         exponent = (words[:, 0] & 0xFF).astype(np.uint8).view(np.int8).astype(np.int64)
         outputs = chip.read(f"SATURATION[{len(chip.bundle.layers) - 1}][rate]")
-        return cls(exponent, words[:, 1], outputs)
+        return cls(exponent, words[:, 1], words[:, 2], outputs)
 
     def check(
         self, chip: Chip, before: Vitals, steps: int, updates: int, output: NDArray[np.float64]
@@ -62,19 +68,43 @@ class Vitals:
         Raises
         ------
         Diverged
-            Naming the layer, where errors have outgrown the highest exponent, more than a
-            twentieth of its weights was clamped per update, or more than half of the outputs were.
+            Naming the layer: where its errors have grown beyond 2**29, where more than half of its
+            learning signals or a twentieth of its weights were clamped per update, or more than
+            half of the outputs per step.
         """
-        layers = chip.bundle.layers
-        clamped = (self.weights - before.weights) % WRAP
-        for layer, exponent, count in zip(layers, self.exponent, clamped, strict=True):
-            if exponent >= HIGHEST:
-                raise Diverged(f"errors reached 2**{HIGHEST}", layer=layer.name, output=output)
-            share = count / max(1, updates * np.prod(layer.shape("weight")))
-            if share > WEIGHTS:
-                rule = f"{share:.0%} of the weights were clamped per update"
-                raise Diverged(rule, layer=layer.name, output=output)
+        layers, updates = chip.bundle.layers, max(1, updates)
+        signals, weights = (
+            (getattr(self, name) - getattr(before, name)) % WRAP for name in COUNTED
+        )
+        found = []
+        for layer, exponent, signal, weight in zip(
+            layers, self.exponent, signals, weights, strict=True
+        ):
+            share = signal / (updates * layer.outputs * _signals(layer))
+            clamped = weight / (updates * np.prod(layer.shape("weight")))
+            found += [
+                (
+                    exponent >= EXPONENT,
+                    layer,
+                    f"its errors have grown to 2**{_size(layer, exponent)}",
+                ),
+                (share > SIGNALS, layer, f"{share:.0%} of its learning signals were clamped"),
+                (clamped > WEIGHTS, layer, f"{clamped:.1%} of its weights were clamped per update"),
+            ]
         share = (self.outputs - before.outputs) % WRAP / max(1, steps * layers[-1].outputs)
-        if share > OUTPUTS:
-            rule = f"{share:.0%} of the outputs were clamped"
-            raise Diverged(rule, layer=layers[-1].name, output=output)
+        found.append((share > OUTPUTS, layers[-1], f"{share:.0%} of its rates were clamped"))
+        for wrong, layer, rule in found:
+            if wrong:
+                raise Diverged(rule, layer=layer.name, output=output)
+
+
+def _size(layer: LayerShape, exponent: int) -> int:
+    """Bits of the errors that an exponent is for: all but the sign and the two left free."""
+    assert layer.learning is not None
+    return int(exponent) + layer.learning.error_width - 3
+
+
+def _signals(layer: LayerShape) -> int:
+    """Learning signals of a neuron: of its weights, and of its time constants where they learn."""
+    assert layer.learning is not None
+    return 3 if layer.learning.time_constants else 1

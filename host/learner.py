@@ -45,6 +45,7 @@ class Learner:
         errors: bool = False,
         aligned: bool | None = None,
         reset: bool = True,
+        watch: bool = True,
     ) -> NDArray[np.float64]:
         """Learn while running: one update per step.
 
@@ -69,6 +70,8 @@ class Learner:
             Whether `y` is not a target but ``-dC/dr`` of a loss of your own.
         aligned, reset
             As of `run`; targets wait as long as answers do. A reset keeps what was learned.
+        watch
+            Stop where learning has run away.
 
         Returns
         -------
@@ -105,7 +108,7 @@ class Learner:
         if reset:
             running.reset(self.chip)
         with self._only(chosen):
-            got = running.learn(self.chip, lesson)
+            got = running.learn(self.chip, lesson, watch=watch)
         self.input_saturation += clamped
         output = bundle.layers[-1].rate.real(got)
         return output[late - 1 : -1] if aligned else output[hold - 1 :: hold]

@@ -20,6 +20,7 @@ def reset(chip: Chip) -> None:
     """Put all state to 0."""
     chip.write("CTRL", CLEAR)
     chip.until_idle()
+    chip.output = np.zeros(chip.bundle.outputs, np.int64)
 
 
 def checked(bundle: Bundle, x: ArrayLike) -> Raw:
@@ -63,27 +64,35 @@ def _sequence(chip: Chip, frames: Raw, *, aligned: bool, begin: bool) -> Raw:
         reset(chip)
     if chip.bundle.learning is None:
         start = (np.arange(len(sent)) == 0) & aligned
-        got = chip.transport.exchange(sent.astype(np.int32), start, outputs)
+        got = chip.transport.exchange(sent.astype(np.int32), start, outputs).astype(np.int64)
     else:
-        got = chip.transport.learn(lessons.silent(sent, outputs, begins=aligned), outputs)
-    return got[late:].astype(np.int64)
+        got = _taught(chip, lessons.silent(sent, outputs, begins=aligned))
+    return got[late:]
 
 
-def learn(chip: Chip, lesson: Lesson) -> Raw:
-    """Run a lesson, and look now and then whether it goes well.
+def _taught(chip: Chip, lesson: Lesson) -> Raw:
+    got = chip.transport.learn(lesson, chip.bundle.outputs).astype(np.int64)
+    chip.output = got[-1] if len(got) else chip.output
+    return got
+
+
+def learn(chip: Chip, lesson: Lesson, *, watch: bool) -> Raw:
+    """Run a lesson, and where asked for look now and then whether it goes well.
 
     Raises
     ------
     Diverged
         Where it does not.
     """
+    if not watch:
+        return _taught(chip, lesson)
     outputs, rate = chip.bundle.outputs, chip.bundle.layers[-1].rate
     found = np.empty((len(lesson.frames), outputs), np.int64)
     with chip.halted():
         before = divergence.Vitals.of(chip)
     for begin, end in _windows(len(lesson.frames)):
         part = lesson.part(begin, end)
-        found[begin:end] = chip.transport.learn(part, outputs)
+        found[begin:end] = _taught(chip, part)
         with chip.halted():
             now = divergence.Vitals.of(chip)
         updates = int(np.count_nonzero(~part.freeze))

@@ -7,8 +7,9 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from vle.compiler.circuit.registers import COUNTERS, IDENTITY, VERSION, RegisterMap
+from vle.compiler.learning.chip_words import rate_word
 from vle.compiler.learning.network import LearningNetwork
-from vle.compiler.learning.rate import EXPONENT_WIDTH, MANTISSA_WIDTH, Rate
+from vle.compiler.learning.rate import EXPONENT_WIDTH, MANTISSA_WIDTH
 from vle.compiler.learning.step import Clamped
 from vle.hw.bus import BusSignature
 
@@ -124,7 +125,9 @@ class Control(wiring.Component):
         for layer, spec in enumerate(self.learning.learning):
             for kind in ("rate", "tau_rate"):
                 name = f"{kind.upper()}[{layer}]"
-                held = Signal(RATE_WIDTH, init=word_of(getattr(spec, kind)), name=f"{kind}{layer}")
+                held = Signal(
+                    RATE_WIDTH, init=rate_word(getattr(spec, kind)), name=f"{kind}{layer}"
+                )
                 m.d.comb += getattr(self, kind)[layer].eq(held)
                 found[name] = [held.eq(data)]
         for k in range(self.probes):
@@ -159,8 +162,3 @@ class Control(wiring.Component):
             for place, kind in enumerate(Clamped._fields):
                 found[f"CLAMPED[{layer}][{kind}]"] = self.clamped[layer][place]
         return found | {f"PROBE[{k}]": self.probe[k] for k in range(self.probes)}
-
-
-def word_of(rate: Rate) -> int:
-    """Return a rate as its register holds it."""
-    return rate.mantissa | (rate.exponent % (1 << EXPONENT_WIDTH)) << MANTISSA_WIDTH
