@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from vle.sim.activations import Activation
-from vle.sim.dynamics import LayerParameters, Settings, reset, step_layer
+from vle.sim.dynamics import LayerParameters, LayerState, Settings, step_layer
 from vle.sim.layer import Layer
 from vle.sim.pytorch.activation import NativeActivation
 
@@ -189,7 +189,8 @@ def run(layers: Sequence[LatentLayer], x: Tensor) -> Tensor:
     parameters = [layer.tensors for layer in layers]
     phis = [NativeActivation(p.name, p.alpha, p.beta) for p in (layer.phi for layer in layers)]
     settings = [Settings((phi,), layer.dt) for phi, layer in zip(phis, layers, strict=True)]
-    states = list(reset(parameters, errors=False))  # one for all sequences, until they differ
+    zeros = [torch.zeros_like(layer.bias) for layer in layers]
+    states = [LayerState(zero, zero, zero) for zero in zeros]  # one for all sequences, at first
     out = []
     for frame in x.unbind(0):
         r = frame

@@ -111,13 +111,13 @@ class LatentNetwork(nn.Sequential):
             return cost
 
     def _local(self, x: Tensor, y: Tensor, rule: str) -> tuple[LayerParameters, ...]:
-        """Sum of the rule's gradients; targets wait as long as answers do."""
-        count = len(self.layers)
+        """Sum of the rule's gradients, on the CPU; targets wait as long as answers do."""
+        count, x, y = len(self.layers), x.cpu(), y.cpu()
         absent = torch.nan if y.is_floating_point() else -1
         frames = torch.cat([x, x.new_zeros((count, *x.shape[1:]))])
         targets = torch.cat([y.new_full((count, *y.shape[1:]), absent), y])
         parameters = [
-            LayerParameters(*(None if a is None else a.detach() for a in module.tensors))
+            LayerParameters(*(None if a is None else a.detach().cpu() for a in module.tensors))
             for module in self.layers
         ]
         activations = tuple(module.phi for module in self.layers)
@@ -149,10 +149,10 @@ def _add(module: LatentLayer, gradient: LayerParameters, scale: float) -> None:
         (module.weight, gradient.weight),
         (module.bias, gradient.bias),
         (module.recurrent, gradient.recurrent),
-        (module.log_m, gradient.tau_m * module.tau_m),
-        (module.log_r, gradient.tau_r * module.tau_r),
+        (module.log_m, gradient.tau_m * module.tau_m.cpu()),
+        (module.log_r, gradient.tau_r * module.tau_r.cpu()),
     )
     for parameter, value in pairs:
         if parameter is not None and parameter.requires_grad:
-            old = parameter.grad
-            parameter.grad = scale * value if old is None else old + scale * value
+            new, old = (scale * value).to(parameter), parameter.grad
+            parameter.grad = new if old is None else old + new

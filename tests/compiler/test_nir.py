@@ -4,6 +4,7 @@ import nir
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from conftest import SEED, SOAK
 from nir_graphs import affine, cuba, entry, euler, exit_, graph, leaky, linear, read_here, vector
 
 from vle.compiler import compile_model
@@ -102,6 +103,41 @@ def test_a_graph_answers_as_its_equations_do(name, tmp_path):
 
 def read_width(g):
     return int(next(n for n in g.nodes.values() if isinstance(n, nir.Input)).input_type["input"][0])
+
+
+def random_graph(rng):
+    """Integrators that hear any two signals before them, and some of them themselves."""
+    nodes, order, edges, widths = {"in": entry(3)}, ["in"], [], {"in": 3}
+    for index in range(rng.integers(1, 7)):
+        name, width = f"v{index}", int(rng.integers(1, 5))
+        nodes[name] = (leaky if rng.random() < 0.7 else cuba)(rng, width)
+        for other in rng.choice(list(widths), size=min(2, len(widths)), replace=False):
+            way = f"{other}-{name}"
+            nodes[way] = affine(rng, width, widths[str(other)])
+            edges.append(f"{other}>{way}>{name}")
+            order.append(way)
+        if type(nodes[name]) is nir.LI and rng.random() < 0.4:
+            nodes[f"{name} loop"] = linear(rng, width, width, 0.7)
+            edges.append(f"{name}>{name} loop>{name}")
+            order.append(f"{name} loop")
+        order.append(name)
+        widths[name] = width
+    for index, other in enumerate(rng.choice(list(widths), size=2, replace=False)):
+        nodes[f"out{index}"] = affine(rng, 2, widths[str(other)])
+        edges.append(f"{other}>out{index}>out")
+        order.append(f"out{index}")
+    nodes["out"] = exit_(2)
+    return graph(nodes, *edges), [*order, "out"]
+
+
+@pytest.mark.parametrize("seed", range(500 if SOAK else 40))
+def test_random_graphs_answer_as_their_equations_do(seed, tmp_path):
+    rng = np.random.default_rng([SEED, seed])
+    g, order = random_graph(rng)
+    x = rng.normal(size=(25, 3))
+    network = import_model(written(g, tmp_path), dt=DT).network
+    expected = euler(g, order, x, DT)
+    assert np.abs(network.run(x) - expected).max() < 1e-11 * max(1, np.abs(expected).max())
 
 
 def loop_of_two(rng):

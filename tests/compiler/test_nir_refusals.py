@@ -168,7 +168,13 @@ def test_files_that_are_no_graphs(tmp_path):
     refused(tmp_path / "node.nir", "must be a graph, not a single LI")
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["numbers"] = np.ones(3)
-    refused(tmp_path / "other.h5", r"must be a NIR graph; KeyError: 'node'")
+    refused(tmp_path / "other.h5", "must be a NIR graph: this HDF5 file has no group 'node'")
+
+
+def test_what_is_missing_is_named(tmp_path, monkeypatch):
+    path = written(tmp_path, {**ENDS, "v": LI}, "in>v>out")
+    monkeypatch.setattr("vle.compiler.frontend.nir.find_spec", lambda name: None)
+    refused(path, r"NIR graphs need the extra nir: pip install 'vle\[nir\]'")
 
 
 def test_a_file_that_unpacks_to_more_than_the_limit(tmp_path):

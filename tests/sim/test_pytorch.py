@@ -154,6 +154,12 @@ def test_time_constants_stay_at_least_a_step():
     assert float(layer.tau_m.detach().min()) == pytest.approx(0.1)
 
 
+def test_it_stays_on_its_device():
+    model = LatentNetwork(LatentLayer(3, 4, dt=0.1, tau_m=0.2, recurrent=True)).to("meta")
+    answer = model(torch.zeros(5, 2, 3, device="meta"))
+    assert (answer.device.type, answer.shape) == ("meta", (5, 2, 4))
+
+
 def test_what_is_wrong_is_named():
     layer = LatentLayer(3, 4, dt=0.1, tau_m=0.2)
     for shape in ((3,), (5, 2), (0, 3)):

@@ -79,7 +79,9 @@ def read_source(path: Path) -> Graph:
     if not path.is_file():
         raise CompileError("must be a NIR file, not a folder, a device or a pipe")
     try:
-        content = read_file(path)["node"]
+        content = read_file(path).get("node")
+        if content is None:
+            raise CompileError("must be a NIR graph: this HDF5 file has no group 'node'")
         _check(content, "graph")
         graph = nir.dict2NIRNode({**content, "type_check": False})
         entry, exit_ = _door(graph, "", nir.Input), _door(graph, "", nir.Output)
