@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from vle.compiler.fast import checks, states
 from vle.compiler.fast.call import START, call
 from vle.compiler.fast.layers import layer_words
-from vle.compiler.fast.words import LAYER, Record
+from vle.compiler.fast.words import LAYER, Record, Words
 from vle.compiler.fixed import Raw
 from vle.compiler.layer import Saturation
 from vle.compiler.network import NetworkSpec, NetworkState
@@ -73,33 +73,22 @@ def infer(
     checks.check_words("x", words, layers[0].x_format.width)
     flags = START * checks.flags("start", start, len(words))
     wide = not all(checks.is_narrow(layer, None) for layer in layers)
-    records, outputs = [], [np.zeros((len(words), 0, layers[-1].outputs), np.int64)]
-    for row in range(batch):
-        record = _record(network, state, row, len(words) if trace else 0)
-        frames = np.ascontiguousarray(words[:, row])
-        more = {"traces": int(trace)}
-        done = call(record, frames, flags, fresh=state.fresh, wide=wide, more=more)
-        records.append(record)
-        outputs.append(done.arrays[0]["output"][:, None])
-    return _inferred(state, records, np.concatenate(outputs, axis=1), trace=trace)
-
-
-def _record(network: NetworkSpec, state: NetworkState, row: int, traced: int) -> Record:
-    rows = []
-    for layer, before in zip(network.layers, state.layers, strict=True):
-        kept = np.zeros((traced, layer.outputs), np.int64)
-        traces = {"trace_u": kept, "trace_r": kept}
-        rows.append({**layer_words(layer), **states.run_words(before, row), **traces})
-    return Record(LAYER, rows)
-
-
-def _inferred(state: NetworkState, records: list[Record], output: Raw, *, trace: bool) -> Inferred:
-    each = range(len(state.layers))
-    after = tuple(states.run_state(records, k) for k in each)
-    fresh = state.fresh and not len(output)
-    u, r = (
-        tuple(np.stack([one.arrays[k][name] for one in records], axis=1) for k in each if trace)
-        for name in ("trace_u", "trace_r")
+    record = Record(LAYER, _rows(network, state, len(words) if trace else 0))
+    more = {"traces": int(trace)}
+    done = call(record, words, flags, fresh=state.fresh, wide=wide, more=more).arrays[0]
+    each = range(len(layers))
+    after = NetworkState(
+        tuple(states.run_state(record, k) for k in each), state.fresh and not len(words)
     )
-    counts = tuple(states.saturation(records, k) for k in each)
-    return Inferred(NetworkState(after, fresh), output, counts, u, r)
+    u, r = (tuple(record.arrays[k][name] for k in each if trace) for name in ("trace_u", "trace_r"))
+    return Inferred(after, done["output"], tuple(states.saturation(record, k) for k in each), u, r)
+
+
+def _rows(network: NetworkSpec, state: NetworkState, traced: int) -> list[Words]:
+    """Words of all layers, with room for the traces of as many steps."""
+    rows: list[Words] = []
+    for layer, before in zip(network.layers, state.layers, strict=True):
+        kept = np.zeros((traced, *before.u.shape), np.int64)
+        traces = {"trace_u": kept, "trace_r": kept}
+        rows.append({**layer_words(layer), **states.run_words(before), **traces})
+    return rows

@@ -121,7 +121,9 @@ def run(
         "traces": int(trace),
     }
     wide = not all(map(checks.is_narrow, layers, net.learning))
-    done = call(record, words, flags, fresh=state.run.fresh, wide=wide, more=more).arrays[0]
+    done = call(record, words[:, None], flags, fresh=state.run.fresh, wide=wide, more=more).arrays[
+        0
+    ]
     return _learned(state, record, done, trace=trace)
 
 
@@ -164,7 +166,7 @@ def _rows(net: LearningNetwork, state: LearnState, traced: int) -> list[Words]:
             {
                 **layer_words(layer),
                 **learning_words(layer, learning),
-                **states.run_words(state.run.layers[k], 0),
+                **states.run_words(state.run.layers[k]),
                 **states.state_words(state.learning[k]),
                 **kept,
                 "trace_exponent": np.zeros(traced, np.int64),
@@ -175,16 +177,16 @@ def _rows(net: LearningNetwork, state: LearnState, traced: int) -> list[Words]:
 
 def _learned(state: LearnState, record: Record, done: dict[str, Raw], *, trace: bool) -> Learned:
     each = range(len(state.learning))
-    runs = tuple(states.run_state([record], k) for k in each)
+    runs = tuple(states.run_state(record, k) for k in each)
     learning = tuple(states.learning_state(record, k, s) for k, s in enumerate(state.learning))
     fresh = state.run.fresh and not len(done["output"])
     names = (*TRACES, "trace_exponent")
     kept = (tuple(record.arrays[k][name] for k in each) for name in names)
     return Learned(
         LearnState(NetworkState(runs, fresh), learning),
-        done["output"],
+        done["output"][:, 0],
         tuple(states.clamped(record, k) for k in each),
-        tuple(states.saturation([record], k) for k in each),
+        tuple(states.saturation(record, k) for k in each),
         done["probed"],
         Traces(*kept) if trace else None,
     )

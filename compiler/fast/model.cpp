@@ -97,7 +97,7 @@ template <class Kind> struct Work {
   Words<Word> heard;                 // (stride,): inputs, then own rates
   Words<Sum> x, sums;                // the same as `Sum`; W^T e
   Words<std::int32_t> column_draws;  // (stride,)
-  Words<Int> acc, d, ahead, prosp, row_draws, signal_draws, part, total, signal;
+  Words<Int> acc, d, ahead, prosp, index, base, step, row_draws, signal_draws, part, total, signal;
   Words<Int> alpha, rho, beta, kappa, inst_e, e, over;
 };
 
@@ -110,7 +110,9 @@ template <class Kind> Work<Kind> prepare(const Layer &layer) {
     std::copy_n(layer.weight + i * columns, columns, work.weight.data() + i * work.stride);
   work.heard.assign(work.stride, 0);
   work.x.assign(work.stride, 0);
-  for (auto *words : {&work.acc, &work.d, &work.ahead, &work.prosp}) words->assign(n, 0);
+  for (auto *words : {&work.acc, &work.d, &work.ahead, &work.prosp, &work.index, &work.base,
+                      &work.step})
+    words->assign(n, 0);
   if (!layer.learns) return work;
   work.bar.assign(layer.groups * work.stride, 0);
   for (Int g = 0; g < layer.groups; g++)
@@ -211,8 +213,9 @@ struct Place {  // in a table
   Int fraction(Int inside) const { return inside & ((Int{1} << shift) - 1); }
 };
 
-// Rates of the potentials `prosp`; returns how many saturated.
-Int rates(const Layer &layer, const Int *__restrict prosp, Int *__restrict r) {
+// Rates of the potentials `work.prosp`; returns how many saturated.
+template <class Kind> Int rates(const Layer &layer, Work<Kind> &work, Int *__restrict r) {
+  const Int *__restrict prosp = work.prosp.data();
   const Int n = layer.outputs;
   Int count = 0;
   if (!layer.is_table) {
@@ -231,10 +234,15 @@ Int rates(const Layer &layer, const Int *__restrict prosp, Int *__restrict r) {
   const Rounding rounding(layer.act_shift), tail(std::max<Int>(layer.tail_shift, 0));
   const Int *__restrict value = layer.value, *__restrict delta = layer.delta;
   const Int high = Range(layer.rate_width).high, grows = layer.tail_shift >= 0;
+  Int *__restrict index = work.index.data();  // looked up between two loops that vectors can do
+  Int *__restrict base = work.base.data(), *__restrict step = work.step.data();
+#pragma omp simd
+  for (Int i = 0; i < n; i++) index[i] = place.index(place.inside(prosp[i]));
+  for (Int i = 0; i < n; i++) base[i] = value[index[i]], step[i] = delta[index[i]];
 #pragma omp simd reduction(+ : count)
   for (Int i = 0; i < n; i++) {
-    const Int inside = place.inside(prosp[i]), index = place.index(inside);
-    Int rate = value[index] + rounding(delta[index] * place.fraction(inside));
+    const Int inside = place.inside(prosp[i]);
+    Int rate = base[i] + rounding(step[i] * place.fraction(inside));
     rate += grows ? tail(std::max<Int>(prosp[i] - inside, 0)) : 0;
     count += grows & (rate > high);
     r[i] = grows ? std::min(rate, high) : rate;
@@ -265,7 +273,7 @@ void neurons(const Layer &layer, Work<Kind> &work, const Int *alpha, const Int *
     current_count += current != driven;
     prosp_count += prosp[i] != far;
   }
-  counts[0] += current_count, counts[1] += prosp_count, counts[2] += rates(layer, prosp, r);
+  counts[0] += current_count, counts[1] += prosp_count, counts[2] += rates(layer, work, r);
 }
 
 // -- derivative.py -----------------------------------------------------------------------------
@@ -668,10 +676,12 @@ Int probed(const Layer &layer, const Work<Kind> &work, Int kind, Int row, Int co
   }
 }
 
+// Keep the words of step `t`; `frame` is its place among the frames of all sequences.
 template <class Kind>
-void record(const Run &run, const Layer *layers, const std::vector<Work<Kind>> &works, Int t) {
+void record(const Run &run, const Layer *layers, const std::vector<Work<Kind>> &works, Int t,
+            Int frame) {
   const Layer &top = layers[run.layers - 1];
-  std::copy_n(top.r, top.outputs, run.output + t * top.outputs);
+  std::copy_n(top.r, top.outputs, run.output + frame * top.outputs);
   for (Int k = 0; k < run.probes; k++) {
     const Int *probe = run.probe + 4 * k;
     run.probed[t * run.probes + k] =
@@ -680,8 +690,8 @@ void record(const Run &run, const Layer *layers, const std::vector<Work<Kind>> &
   for (Int l = 0; run.traces && l < run.layers; l++) {
     const Layer &layer = layers[l];
     const Int n = layer.outputs;
-    std::copy_n(layer.u, n, layer.trace_u + t * n);
-    std::copy_n(layer.r, n, layer.trace_r + t * n);
+    std::copy_n(layer.u, n, layer.trace_u + frame * n);
+    std::copy_n(layer.r, n, layer.trace_r + frame * n);
     if (!layer.learns) continue;
     std::copy_n(layer.v, n, layer.trace_v + t * n);
     std::copy_n(works[l].e.data(), n, layer.trace_e + t * n);
@@ -689,23 +699,34 @@ void record(const Run &run, const Layer *layers, const std::vector<Work<Kind>> &
   }
 }
 
-template <class Kind> void run_all(Run &run, Layer *layers) {
+template <class Kind>
+void step(const Run &run, Layer *layers, std::vector<Work<Kind>> &works, Int t, Int frame) {
+  const bool start = run.flags[t] & START, fresh = run.fresh && !t;
+  for (Int l = run.layers - 1; l >= 0; l--) {  // flags and rates of the step before
+    Work<Kind> &work = works[l];
+    work.began = l ? layers[l - 1].start : start;
+    work.held = (layers[l].waiting || (fresh && start)) && !work.began;
+    hear(layers[l], work, l ? layers[l - 1].r : run.x + frame * layers[0].inputs, layers[l].r);
+    layers[l].start = work.began;
+    layers[l].waiting = work.held;
+  }
+  for (Int l = 0; l < run.layers; l++)
+    layers[l].learns ? step_layer(run, layers, l, t, works[l]) : infer_layer(layers[l], works[l]);
+  record(run, layers, works, t, frame);
+}
+
+// All steps of one sequence after the other; those that learn are alone.
+template <class Kind> void run_all(const Run &run, Layer *layers) {
   std::vector<Work<Kind>> works;
   for (Int l = 0; l < run.layers; l++) works.push_back(prepare<Kind>(layers[l]));
-  for (Int t = 0; t < run.steps; t++) {
-    const bool start = run.flags[t] & START;
-    for (Int l = run.layers - 1; l >= 0; l--) {  // flags and rates of the step before
-      Work<Kind> &work = works[l];
-      work.began = l ? layers[l - 1].start : start;
-      work.held = (layers[l].waiting || (run.fresh && start)) && !work.began;
-      hear(layers[l], work, l ? layers[l - 1].r : run.x + t * layers[0].inputs, layers[l].r);
-      layers[l].start = work.began;
-      layers[l].waiting = work.held;
+  const std::vector<Layer> first(layers, layers + run.layers);
+  for (Int b = 0; b < run.batch; b++) {
+    for (Int l = 0; l < run.layers; l++) {
+      layers[l].start = first[l].start, layers[l].waiting = first[l].waiting;
+      layers[l].u = first[l].u + b * first[l].outputs;
+      layers[l].r = first[l].r + b * first[l].outputs;
     }
-    for (Int l = 0; l < run.layers; l++)
-      layers[l].learns ? step_layer(run, layers, l, t, works[l]) : infer_layer(layers[l], works[l]);
-    run.fresh = 0;
-    record(run, layers, works, t);
+    for (Int t = 0; t < run.steps; t++) step(run, layers, works, t, t * run.batch + b);
   }
   for (Int l = 0; l < run.layers; l++) give_back(layers[l], works[l]);
 }

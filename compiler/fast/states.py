@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
-
 from vle.compiler.fast.words import Record, Words
 from vle.compiler.fixed import Raw
 from vle.compiler.layer import Saturation
@@ -16,14 +12,10 @@ from vle.compiler.learning.traces import Trace
 from vle.compiler.network import LayerState
 
 
-def run_words(state: LayerState, row: int) -> Words:
-    """Words of a layer's state, of one sequence of the batch."""
-    return {
-        "u": state.u[row],
-        "r": state.r[row],
-        "start": int(state.start),
-        "waiting": int(state.waiting),
-    }
+def run_words(state: LayerState) -> Words:
+    """Words of a layer's state, of all sequences of the batch."""
+    flags = {"start": int(state.start), "waiting": int(state.waiting)}
+    return {"u": state.u, "r": state.r, **flags}
 
 
 def state_words(state: LearningState) -> Words:
@@ -49,11 +41,10 @@ def state_words(state: LearningState) -> Words:
     return words
 
 
-def run_state(records: Sequence[Record], index: int) -> LayerState:
+def run_state(record: Record, index: int) -> LayerState:
     """State of a layer after a run, of all sequences of the batch."""
-    u, r = (np.stack([record.arrays[index][name] for record in records]) for name in "ur")
-    start, waiting = (bool(records[0].scalar(index, name)) for name in ("start", "waiting"))
-    return LayerState(u, r, start, waiting)
+    words, flags = record.arrays[index], (record.scalar(index, n) for n in ("start", "waiting"))
+    return LayerState(words["u"], words["r"], *map(bool, flags))
 
 
 def learning_state(record: Record, index: int, before: LearningState) -> LearningState:
@@ -84,7 +75,6 @@ def clamped(record: Record, index: int) -> Clamped:
     return Clamped(*record.arrays[index]["clamped"].tolist())
 
 
-def saturation(records: Sequence[Record], index: int) -> Saturation:
+def saturation(record: Record, index: int) -> Saturation:
     """How many words a layer clamped, in all sequences of the batch."""
-    counts = [record.arrays[index]["saturated"] for record in records]
-    return Saturation(*np.sum(counts, axis=0).tolist())
+    return Saturation(*record.arrays[index]["saturated"].tolist())

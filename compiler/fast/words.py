@@ -31,7 +31,7 @@ ARRAYS = (
     *("saturated", "clamped", "trace_u", "trace_r", "trace_v", "trace_e", "trace_exponent"),
 )
 RUN_SCALARS = (
-    *("steps", "layers", "wide", "fresh", "cross_entropy", "rate_bits", "error_bits"),
+    *("steps", "batch", "layers", "wide", "fresh", "cross_entropy", "rate_bits", "error_bits"),
     *("probes", "traces"),
 )
 RUN_ARRAYS = ("x", "target", "flags", "output", "probe", "probed", "top_exp2", "log_exp2")
