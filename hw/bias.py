@@ -11,8 +11,8 @@ from vle.compiler.circuit.geometry import Engine
 from vle.compiler.learning.noise import ROW, WIDTH
 from vle.compiler.learning.spec import Points
 from vle.compiler.learning.updates import SIGNAL_WIDTH
-from vle.hw.bus import AccessSignature
-from vle.hw.learning_signal import counted
+from vle.hw.bus import APART, AccessSignature
+from vle.hw.learning_signal import counted, round_stochastically
 from vle.hw.noise import draw, rotated
 from vle.hw.numeric import Delay, choose, saturate_each
 
@@ -68,7 +68,10 @@ class Bias(wiring.Component):
         neuron = Delay(m, self.neuron, "neuron")
         shape, new = signed(engine.u_width), Signal(signed(engine.u_width))
         m.submodules.memory = memory = Memory(
-            shape=shape, depth=engine.neurons, init=engine.neuron_memory("bias")
+            shape=shape,
+            depth=engine.neurons,
+            init=engine.neuron_memory("bias"),
+            attrs=APART,
         )
         read, write, access = memory.read_port(), memory.write_port(), self.access
         bias = Delay(m, read.data, "bias", first=1)
@@ -77,7 +80,7 @@ class Bias(wiring.Component):
         total = Signal(signed(max(map(len, sums))))
         m.d.sync += total.eq(choose(place[2], range(len(sums)), sums.__getitem__))
         odd = Cat(C(1, 1), Delay(m, self._draw(m), "draw", first=2)[SUM])
-        word = choose(place[SUM], shifts, lambda shift: _rounded(total, odd, shift))
+        word = choose(place[SUM], shifts, lambda shift: round_stochastically(total, odd, shift))
         widths = [spec.u_format.width for spec in engine.layers]
         saturated = Signal()
         m.d.sync += Cat(new, saturated).eq(saturate_each(place[SUM], word, widths))
@@ -105,11 +108,3 @@ class Bias(wiring.Component):
 
 def _sum(bias: Value, signal: Value, shift: int) -> Value:
     return (bias << shift) + signal if shift >= 0 else bias + (signal << -shift)
-
-
-def _rounded(total: Value, odd: Value, shift: int) -> Value:
-    """`total / 2**shift`, up with the probability of the fraction dropped."""
-    if shift <= 0:
-        return total
-    left = shift - WIDTH - 1
-    return (total + (odd << left if left >= 0 else odd >> -left)) >> shift

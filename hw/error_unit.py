@@ -13,10 +13,12 @@ from vle.compiler.learning.derivative import PRIME_WIDTH
 from vle.compiler.learning.errors import GUARD, SUM_WIDTH
 from vle.compiler.learning.rate import EXPONENT_WIDTH, MANTISSA_WIDTH
 from vle.compiler.learning.spec import Points
+from vle.compiler.learning.time_constants import LOG_WIDTH, RATIO_SHIFT, UNIT_SHIFT
 from vle.compiler.learning.updates import SIGNAL_WIDTH
-from vle.hw.bus import AccessSignature
+from vle.hw.bus import APART, AccessSignature
 from vle.hw.error_filter import ErrorFilter
 from vle.hw.error_sum import PART_WIDTH, ErrorSum
+from vle.hw.exp2 import Exp2
 from vle.hw.learning_signal import LEFT_WIDTH, LearningSignal, signal_draw
 from vle.hw.numeric import Delay, choose, constant
 from vle.hw.rescale import CONTEXTS, QUIET_WIDTH, Rescale
@@ -66,8 +68,11 @@ class ErrorUnit(wiring.Component):
         Whose derivative is to stand 2 clocks later; it.
     o_valid, o_place, o_row, o_neuron, o_last, e, inst_e, signal, v
         Stage `engine.error_stages`.
+    signal_m, signal_r, log_m, log_r
+        Where time constants learn: signals of their logarithms, beside `signal`; logarithms of the
+        row: stage 2.
     clamped_error, clamped_signal
-        Whether a word of its error was clamped, and whether its signal was.
+        Whether a word of its error was clamped, and how many of its signals were.
     scale_valid, scale_place, scale_exponent, scale_quiet
         Scale of the next step: stage `engine.scale_stages` of the last row.
     access_<kind>
@@ -100,12 +105,15 @@ class ErrorUnit(wiring.Component):
             "signal": Out(signed(SIGNAL_WIDTH)),
             "v": Out(signed(engine.v_width)),
             "clamped_error": Out(1),
-            "clamped_signal": Out(1),
+            "clamped_signal": Out(2),
             "scale_valid": Out(1),
             "scale_place": Out(place),
             "scale_exponent": Out(signed(EXPONENT_WIDTH)),
             "scale_quiet": Out(QUIET_WIDTH),
         }
+        if engine.learns_time_constants:
+            members |= {"log_m": In(LOG_WIDTH), "log_r": In(LOG_WIDTH)}
+            members |= dict.fromkeys(("signal_m", "signal_r"), Out(signed(SIGNAL_WIDTH)))
         bits = max(1, (engine.neurons - 1).bit_length())
         members |= {f"access_{kind}": In(AccessSignature(bits)) for kind in error_kinds(engine)}
         super().__init__(members)
@@ -122,7 +130,7 @@ class ErrorUnit(wiring.Component):
         self._connect_filter(m, parts, unit)
         inst = Delay(m, unit.inst_e, "inst_e", first=self.s_stage + 2)
         e = Delay(m, unit.e, "e", first=self.e_stage)
-        self._connect_signal(m, inst, e)
+        self._connect_signals(m, inst, e)
         overs = [
             Delay(m, parts.over, "s_over", first=self.s_stage),
             Delay(m, unit.inst_over, "inst_over", first=self.s_stage + 2),
@@ -180,14 +188,29 @@ class ErrorUnit(wiring.Component):
             unit.low.eq(parts.low),
             unit.s.eq(parts.s),
             unit.prime.eq(Mux(blank, 0, self.prime)),
-            unit.kappa.eq(self._constant(m, "kappa", aligned)),
-            unit.beta.eq(self._constant(m, "beta", s_stage + 3)),
         ]
+        if self.engine.learns_time_constants:
+            kappa = self._power(m, "kappa", self.log_m, self.log_r, RATIO_SHIFT)
+            beta = self._power(m, "beta", C(0), self.log_r, UNIT_SHIFT)
+            m.d.comb += [unit.kappa.eq(kappa[aligned]), unit.beta.eq(beta[s_stage + 3])]
+        else:
+            m.d.comb += [
+                unit.kappa.eq(self._constant(m, "kappa", aligned)),
+                unit.beta.eq(self._constant(m, "beta", s_stage + 3)),
+            ]
+
+    def _power(self, m: Module, name: str, plus: Value, minus: Value, shift: int) -> Delay:
+        """Return a constant that follows from logarithms."""
+        m.submodules[name] = unit = Exp2(shift)
+        m.d.comb += [unit.plus.eq(plus), unit.minus.eq(minus)]
+        return Delay(m, unit.o, name, first=self.engine.error_words + 2)
 
     def _v(self, m: Module, unit: ErrorFilter) -> Value:
         """Low-passed error of the step before, a neuron's word at stage `heard`."""
         access, written, width = self.access_v, self.e_stage + 1, self.engine.v_width
-        m.submodules.v = memory = Memory(shape=signed(width), depth=self.engine.neurons, init=[])
+        m.submodules.v = memory = Memory(
+            shape=signed(width), depth=self.engine.neurons, init=[], attrs=APART
+        )
         read, write, word = memory.read_port(), memory.write_port(), Signal(signed(width))
         m.d.sync += word.eq(read.data)
         m.d.comb += [
@@ -217,28 +240,40 @@ class ErrorUnit(wiring.Component):
         ]
         return word
 
-    def _connect_signal(self, m: Module, inst: Delay, e: Delay) -> None:
-        """Learning signal of the weights: of `inst_e` by filtered inputs, of `e` otherwise."""
-        stage, at = self.e_stage, self._at
+    def _connect_signals(self, m: Module, inst: Delay, e: Delay) -> None:
+        """Learning signals of the weights: of `inst_e` by filtered inputs, of `e` otherwise."""
+        stage, at, engine = self.e_stage, self._at, self.engine
         first, noise = at["row"][stage + 1] == 0, self._of("noise", stage + 1)
         draw = signal_draw(m, noise, at["valid"][stage + 1], first)
-        filtered = [learning.filtered for learning in self.engine.learning]
-        word = choose(at["place"][stage], filtered, lambda on: inst[stage] if on else e[stage])
-        points = [Points.of(p.spec, p.learning).signal for p in self.engine.passes]
-        m.submodules.signal = unit = LearningSignal(self.engine.error_width)
-        left, rate = Signal(signed(LEFT_WIDTH)), self._of("rate", stage - 1)
+        filtered = [learning.filtered for learning in engine.learning]
+        place = at["place"][stage]
+        word = choose(place, filtered, lambda on: inst[stage] if on else e[stage])
+        counts = [self._signal(m, "signal", "rate", word, draw)]
+        if engine.learns_time_constants:
+            word = choose(place, filtered, lambda on: inst[stage] if on else -e[stage])
+            counts.append(self._signal(m, "signal_m", "tau_rate", word, ~draw))
+            counts.append(self._signal(m, "signal_r", "tau_rate", inst[stage], ~draw))
+        m.d.comb += self.clamped_signal.eq(Mux(at["valid"][stage + 3], sum(counts), 0))
+
+    def _signal(self, m: Module, name: str, kind: str, error: Value, draw: Value) -> Value:
+        """Signal at one of the rates; return whether it was clamped."""
+        stage, at = self.e_stage, self._at
+        m.submodules[name] = unit = LearningSignal(len(error))
+        field = {"rate": "signal", "tau_rate": "tau"}[kind]
+        points = [getattr(Points.of(p.spec, p.learning), field) for p in self.engine.passes]
         point = choose(at["place"][stage - 1], points, constant)
-        exponent = self._of("exponent", stage - 1)
+        exponent, rate = self._of("exponent", stage - 1), self._of(kind, stage - 1)
+        left = Signal(signed(LEFT_WIDTH), name=f"{name}_left")
         m.d.sync += left.eq(point + exponent - rate[MANTISSA_WIDTH:].as_signed())
-        mantissa = self._of("rate", stage)[:MANTISSA_WIDTH]
+        mantissa = self._of(kind, stage)[:MANTISSA_WIDTH]
         m.d.comb += [
             unit.mantissa.eq(Mux(self._of("learn", stage), mantissa, 0)),
-            unit.error.eq(word),
+            unit.error.eq(error),
             unit.left.eq(left),
             unit.draw.eq(draw),
-            self.signal.eq(unit.signal),
-            self.clamped_signal.eq(unit.saturated & at["valid"][stage + 3]),
+            getattr(self, name).eq(unit.signal),
         ]
+        return unit.saturated
 
     def _connect_scale(self, m: Module, parts: ErrorSum, unit: ErrorFilter) -> None:
         """Bits that any word uses decide on the exponent; a clamped sum counts as one bit more."""

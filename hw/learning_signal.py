@@ -35,6 +35,14 @@ def signal_draw(m: Module, state: Value, valid: Value, first: Value) -> Value:
     return draw(m, counted(m, rotated(state, 8), valid, first, noise.SIGNAL), 0, "signal")
 
 
+def round_stochastically(total: Value, odd: Value, shift: int) -> Value:
+    """`total / 2**shift`, up with the probability of the fraction dropped; `odd = 2 * draw + 1`."""
+    if shift <= 0:
+        return total
+    left = shift - BELOW
+    return (total + (odd << left if left >= 0 else odd >> -left)) >> shift
+
+
 class LearningSignal(wiring.Component):
     """`sat(sr(mantissa * error * 2**left))`, a new one in each clock, 3 clocks later.
 

@@ -13,13 +13,19 @@ from vle.compiler import activation
 from vle.compiler.circuit.geometry import Engine
 from vle.compiler.circuit.latency import CURRENT_STAGE
 from vle.compiler.circuit.registers import neuron_kinds, tables
+from vle.compiler.circuit.windows import LOG_KINDS, SENSE_KINDS
 from vle.compiler.learning.derivative import PRIME_WIDTH
+from vle.compiler.learning.time_constants import RATIO_SHIFT
 from vle.compiler.learning.updates import SIGNAL_WIDTH
 from vle.hw.activation import PiecewiseLinear, Table
 from vle.hw.bias import Bias
 from vle.hw.bus import AccessSignature
 from vle.hw.derivative import Derivative
-from vle.hw.numeric import Delay, below_point, choose, multiply, saturate_each
+from vle.hw.numeric import Delay, below_point, choose, multiply, round_shift, saturate_each
+from vle.hw.time_constants import TimeConstants
+
+TASK = ("task_valid", "task_neuron", "signal_m", "signal_r")
+LOGS = ("log_neuron", "log_m", "log_r")
 
 
 class NeuronPipeline(wiring.Component):
@@ -57,6 +63,8 @@ class NeuronPipeline(wiring.Component):
         Where it learns: derivative of a neuron, stage `engine.prime_stage`.
     clamped_bias, clamped_bias_place
         Where it learns: a bias was clamped.
+    task_valid, task_neuron, signal_m, signal_r, log_neuron, log_m, log_r
+        Where time constants learn, as in `TimeConstants`.
     access_<kind>, access_value<k>, access_delta<k>
         From the bus: parameters and potentials by neuron; tables.
     """
@@ -98,6 +106,10 @@ class NeuronPipeline(wiring.Component):
                 "clamped_bias": Out(1),
                 "clamped_bias_place": Out(place),
             }
+        if engine.learns_time_constants:
+            self.time_constants = TimeConstants(engine)
+            inner = self.time_constants.signature.members
+            members |= {name: inner[name] for name in (*TASK, *LOGS)}
         for kind in neuron_kinds(engine):
             members[f"access_{kind}"] = In(AccessSignature(self.neuron_bits))
         for k, table in enumerate(tables(engine)):
@@ -116,13 +128,20 @@ class NeuronPipeline(wiring.Component):
 
         current, current_over = self._current(m, place, neuron)
         u = self._potential(m, neuron, valid, zero_u)
-        alpha = self._parameter(m, "alpha", neuron[2])[1]
-        rho = self._parameter(m, "rho", neuron[2])[1]
+        if engine.learns_time_constants:
+            alpha, rho = self._learned_constants(m)
+        else:
+            alpha = self._parameter(m, "alpha", neuron[2])[1]
+            rho = self._parameter(m, "rho", neuron[2])[1]
         d = Signal(signed(engine.u_width + 1))
         m.d.sync += d.eq(current - u[front + CURRENT_STAGE])
         at, addend = (place[front + 5], place[front + 6]), u[front + 5]
         moved = self._rounded_sum(m, at, addend, multiply(m, d, alpha), "alpha_shift")
-        ahead = self._rounded_sum(m, at, addend, multiply(m, d, rho), "rho_shift")
+        far = multiply(m, d, rho)
+        ahead = self._rounded_sum(m, at, addend, far, "rho_shift")
+        if engine.learns_time_constants:
+            m.d.comb += self.time_constants.d.eq(d)
+            m.d.sync += self.time_constants.ahead.eq(round_shift(far, RATIO_SHIFT))
         prosp, prosp_over = Signal(signed(engine.u_width)), Signal()
         m.d.sync += [
             self.u_new.eq(Mux(held[prosp_stage - 1], 0, moved)),
@@ -168,6 +187,23 @@ class NeuronPipeline(wiring.Component):
         current, over = Signal(signed(engine.u_width)), Signal()
         m.d.sync += Cat(current, over).eq(self._saturate(place[front + 2], total))
         return current, over
+
+    def _learned_constants(self, m: Module) -> tuple[Value, Value]:
+        """Return `alpha` and `rho` at stage 4 of those behind, as their logarithms are now."""
+        m.submodules.time_constants = unit = self.time_constants
+        start, held, _, zero = self.flags
+        for name, value in (("start", start), ("held", held), ("zero", zero)):
+            m.d.comb += getattr(unit, name).eq(value)
+        m.d.comb += unit.first.eq(self.row == 0)
+        for name in ("valid", "neuron", "place", "noise", *TASK):
+            m.d.comb += getattr(unit, name).eq(getattr(self, name))
+        m.d.comb += [unit.log_neuron.eq(self.log_neuron)]
+        m.d.comb += [self.log_m.eq(unit.log_m), self.log_r.eq(unit.log_r)]
+        for kind in (*LOG_KINDS, *SENSE_KINDS):
+            if f"access_{kind}" in unit.signature.members:
+                port = getattr(self, f"access_{kind}")
+                wiring.connect(m, wiring.flipped(port), getattr(unit, f"access_{kind}"))
+        return unit.alpha, unit.rho
 
     def _learned_bias(self, m: Module, place: Delay, neuron: Delay) -> Value:
         """Return a neuron's bias at stage 1, which is updated behind it."""

@@ -12,7 +12,7 @@ from vle.compiler.circuit.latency import SOFTMAX_STAGES
 from vle.compiler.layer import LayerSpec
 from vle.compiler.learning import top
 from vle.compiler.learning.top import FAR, MANTISSA, RECIPROCAL
-from vle.hw.bus import AccessSignature
+from vle.hw.bus import APART, AccessSignature
 from vle.hw.exponential import STAGES, Exponential
 from vle.hw.numeric import Delay, multiply
 
@@ -99,7 +99,9 @@ class Softmax(wiring.Component):
     def _rates(self, m: Module, row: Value) -> Value:
         """Rate of a row, 2 clocks later; all are kept for it, and for the bus."""
         access, shape = self.access, signed(self.spec.rate_format.width)
-        m.submodules.rates = memory = Memory(shape=shape, depth=self.spec.outputs, init=[])
+        m.submodules.rates = memory = Memory(
+            shape=shape, depth=self.spec.outputs, init=[], attrs=APART
+        )
         read, write, word = memory.read_port(), memory.write_port(), Signal(shape)
         bus, bus_word = memory.read_port(), Signal(shape)
         m.d.sync += [word.eq(read.data), bus_word.eq(bus.data)]
@@ -150,7 +152,9 @@ class Softmax(wiring.Component):
 
     def _answer(self, m: Module, product: Value, valid: Value, row: Value) -> None:
         """Keep probabilities by row."""
-        m.submodules.memory = memory = Memory(shape=PROBABILITY, depth=self.spec.outputs, init=[])
+        m.submodules.memory = memory = Memory(
+            shape=PROBABILITY, depth=self.spec.outputs, init=[], attrs=APART
+        )
         read, write = memory.read_port(), memory.write_port()
         m.d.sync += self.o.eq(read.data)
         m.d.comb += [

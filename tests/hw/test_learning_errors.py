@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from vle.compiler.learning import errors, noise, updates
 from vle.compiler.learning.errors import Errors, Scale
 from vle.compiler.learning.rate import Rate
 from vle.compiler.learning.spec import LearningSpec, Points
+from vle.compiler.learning.time_constants import LOG_BITS, Logs, derive
 from vle.hw.error_unit import ErrorUnit
 
 
@@ -23,12 +24,13 @@ class Case:
     place: int
     base: int
     standing: dict[str, int]
+    logs: Logs
     above: np.ndarray
     loop: np.ndarray
     r: np.ndarray
     prime: np.ndarray
     want: Errors
-    signal: updates.Updated
+    signals: list[updates.Updated]
     start: int = 0
     seen: list[tuple[int, ...]] = field(default_factory=list)
 
@@ -79,14 +81,28 @@ def case(rng, engine, place: int, state: dict, loud: bool) -> Case:
     if blank or not parts:
         parts = [(prime * 0, scale.exponent)]
     low = v * (not (blank or zero))
-    want = filter_of(learning).step(parts, prime * (not blank), (low, before), scale)
+    logs = Logs(*rng.integers(0, 6 << LOG_BITS, (2, n)))
+    unit = filter_of(learning)
+    if learning.time_constants:
+        unit = replace(unit, kappa=derive(logs).kappa, beta=derive(logs).beta)
+    want = unit.step(parts, prime * (not blank), (low, before), scale)
     rate = Rate(int(rng.integers(0, 1 << 16)), int(rng.integers(-128, 128)) if loud else 20)
     seed = int(rng.integers(1, 1 << 32))
-    point = Points.of(piece.spec, learning).signal + scale.exponent
-    error = want.inst_e if learning.filtered else want.e
-    signal = updates.learning_signal(
-        rate if learn else Rate(), error, point, noise.signal_draws(seed, n)
-    )
+    tau_rate = Rate(int(rng.integers(0, 1 << 16)), int(rng.integers(0, 60)))
+    point, draws = Points.of(piece.spec, learning), noise.signal_draws(seed, n)
+    error, minus = want.e, -want.e
+    if learning.filtered:
+        error = minus = want.inst_e
+    signals = [
+        updates.learning_signal(
+            Rate(rate.mantissa * learn, rate.exponent), error, at + scale.exponent, draws
+        )
+        for rate, error, at, draws in (
+            (rate, error, point.signal, draws),
+            (tau_rate, minus, point.tau, draws ^ 0xFFFF),
+            (tau_rate, want.inst_e, point.tau, draws ^ 0xFFFF),
+        )[: 1 + 2 * learning.time_constants]
+    ]
     state[place] = (want.v, scale.exponent, want.scale)
     standing = {
         "blank": blank,
@@ -102,69 +118,88 @@ def case(rng, engine, place: int, state: dict, loud: bool) -> Case:
         "quiet": scale.quiet,
         "noise": seed,
         "rate": rate.mantissa | (rate.exponent & 0xFF) << 16,
+        "tau_rate": tau_rate.mantissa | (tau_rate.exponent & 0xFF) << 16,
     }
     base = piece.neuron_base
-    return Case(place, base, standing, above, loop, r, prime, want, signal)
+    return Case(place, base, standing, logs, above, loop, r, prime, want, signals)
 
 
-def drive(engine, unit: ErrorUnit, cases: list[Case]):
-    """Rows one per clock; a pass begins when the one two before is done, and its own last one."""
-    at, clock = {}, 2
+def schedule(engine, cases: list[Case]) -> dict[int, tuple[Case, int]]:
+    """Clock of each row: a pass begins when the one two before is done, and its own last one."""
+    at, clock, apart = {}, 2, min(2, len(engine.passes))
     for index, one in enumerate(cases):
-        earlier = cases[max(0, index - min(2, len(engine.passes)))]
-        if index >= min(2, len(engine.passes)):
+        if index >= apart:
+            earlier = cases[index - apart]
             clock = max(clock, earlier.start + len(earlier.above) + engine.scale_stages)
         one.start = clock
         for row in range(len(one.above)):
             at[clock + row] = (one, row)
         clock += len(one.above) + index % 3
-    addresses: list[int] = []
+    return at
+
+
+def feed(ctx, unit: ErrorUnit, cases: list[Case], at: dict, now: int) -> None:
+    """Words of a clock; a row's at several stages, what stands from the second clock on."""
+    engine = unit.engine
+    one, row = at.get(now, (None, 0))
+    ctx.set(unit.valid, one is not None)
+    if one is not None:
+        ctx.set(unit.context, cases.index(one) % 2)
+        ctx.set(unit.place, one.place)
+        ctx.set(unit.row, row)
+        ctx.set(unit.neuron, one.base + row)
+        ctx.set(unit.last, row == len(one.above) - 1)
+    one, row = at.get(now - 1, (None, 1))
+    for name, word in one.standing.items() if row == 0 else ():
+        ctx.set(getattr(unit, name)[cases.index(one) % 2], int(word))
+    one, row = at.get(now - 2, (None, 0))
+    if one is not None and engine.learns_time_constants:
+        ctx.set(unit.log_m, int(one.logs.log_m[row]))
+        ctx.set(unit.log_r, int(one.logs.log_r[row]))
+    one, row = at.get(now - engine.error_words, (None, 0))
+    if one is not None:
+        ctx.set(unit.above, int(one.above[row]))
+        ctx.set(unit.loop, int(one.loop[row]))
+        ctx.set(unit.r, int(one.r[row]))
+
+
+def check(ctx, unit: ErrorUnit, cases: list[Case], at: dict, now: int) -> None:
+    """All that comes out, and nothing else."""
+    engine = unit.engine
+    one, row = at.get(now - engine.error_stages, (None, 0))
+    assert ctx.get(unit.o_valid) == (one is not None)
+    if one is not None:
+        names = ("o_place", "o_row", "o_neuron", "inst_e", "e", "v", "signal")
+        names += ("signal_m", "signal_r") * engine.learns_time_constants
+        got = [ctx.get(getattr(unit, name)) for name in names]
+        want = [one.place, row, one.base + row]
+        want += [int(w[row]) for w in (one.want.inst_e, one.want.e, one.want.v)]
+        assert got == want + [int(signal.words[row]) for signal in one.signals], (now, one)
+        one.seen.append((ctx.get(unit.clamped_error), ctx.get(unit.clamped_signal)))
+    done = [c for c in cases if c.start + len(c.above) - 1 + engine.scale_stages == now]
+    assert ctx.get(unit.scale_valid) == bool(done)
+    for c in done:
+        got = (ctx.get(unit.scale_exponent), ctx.get(unit.scale_quiet))
+        assert (ctx.get(unit.scale_place), got) == (c.place, tuple(c.want.scale)), c
+
+
+def drive(engine, unit: ErrorUnit, cases: list[Case]) -> None:
+    """Work on all passes; derivatives come when they are asked for."""
+    at, addresses = schedule(engine, cases), [0, 0]
 
     async def scenario(ctx):
-        for now in range(clock + engine.scale_stages + 2):
-            one, row = at.get(now, (None, 0))
-            ctx.set(unit.valid, one is not None)
-            if one is not None:
-                context = cases.index(one) % 2
-                ctx.set(unit.context, context)
-                ctx.set(unit.place, one.place)
-                ctx.set(unit.row, row)
-                ctx.set(unit.neuron, one.base + row)
-                ctx.set(unit.last, row == len(one.above) - 1)
-            one, row = at.get(now - 1, (None, 1))
-            for name, word in one.standing.items() if row == 0 else ():
-                ctx.set(getattr(unit, name)[cases.index(one) % 2], int(word))
-            one, row = at.get(now - engine.error_words, (None, 0))
-            if one is not None:
-                ctx.set(unit.above, int(one.above[row]))
-                ctx.set(unit.loop, int(one.loop[row]))
-                ctx.set(unit.r, int(one.r[row]))
+        for now in range(max(at) + engine.scale_stages + 2):
+            feed(ctx, unit, cases, at, now)
             addresses.append(ctx.get(unit.prime_neuron))
-            neuron = addresses[max(0, len(addresses) - 3)]
-            ctx.set(unit.prime, _prime(cases, now, neuron))
-            check(ctx, now)
+            ctx.set(unit.prime, _prime(cases, now, addresses[-3]))
+            check(ctx, unit, cases, at, now)
             await ctx.tick()
-
-    def check(ctx, now: int) -> None:
-        one, row = at.get(now - engine.error_stages, (None, 0))
-        assert ctx.get(unit.o_valid) == (one is not None)
-        if one is not None:
-            names = ("o_place", "o_row", "o_neuron", "inst_e", "e", "v", "signal")
-            got = [ctx.get(getattr(unit, name)) for name in names]
-            want = [one.place, row, one.base + row]
-            want += [int(w[row]) for w in (one.want.inst_e, one.want.e, one.want.v)]
-            assert got == [*want, int(one.signal.words[row])], (now, one)
-            one.seen.append((ctx.get(unit.clamped_error), ctx.get(unit.clamped_signal)))
-        done = [c for c in cases if c.start + len(c.above) - 1 + engine.scale_stages == now]
-        assert ctx.get(unit.scale_valid) == bool(done)
-        for c in done:
-            got = (ctx.get(unit.scale_exponent), ctx.get(unit.scale_quiet))
-            assert (ctx.get(unit.scale_place), got) == (c.place, tuple(c.want.scale)), c
 
     simulate(unit, scenario)
     for one in cases:
         error, signal = (sum(kind) for kind in zip(*one.seen, strict=True))
-        assert (error, signal) == (one.want.saturated, one.signal.saturated)
+        assert error == one.want.saturated
+        assert signal == sum(signal.saturated for signal in one.signals)
 
 
 def _prime(cases: list[Case], now: int, neuron: int) -> int:
@@ -176,6 +211,7 @@ def _prime(cases: list[Case], now: int, neuron: int) -> int:
 WIDE = {"error_width": 20, "v_width": 30}
 NARROW = {"error_width": 8, "v_width": 8}
 LOOP = {"recurrent": True}
+TAU = {"time_constants": True}
 
 
 @pytest.mark.parametrize("loud", [False, True])
@@ -186,6 +222,7 @@ LOOP = {"recurrent": True}
         ([2, 1, 4, 3], [{"plasticity": "filtered"}, WIDE | LOOP, NARROW]),
         ([3, 4, 2], [LOOP | {"loop": False}, {}]),
         ([4, 7], [LOOP]),
+        ([3, 4, 3], [TAU, TAU | LOOP | {"plasticity": "filtered"}]),
     ],
 )
 def test_error_unit(sizes, options, loud):
