@@ -27,16 +27,10 @@ class Chip:
         What the chip was made from.
     transport
         The way to it.
-
-    Attributes
-    ----------
-    output
-        Last frame that it has answered, where that is known.
     """
 
     def __init__(self, bundle: Bundle, transport: Transport) -> None:
         self.bundle, self.transport = bundle, transport
-        self.output: Raw | None = None
 
     def read(self, name: str) -> int:
         """Read a register."""

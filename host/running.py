@@ -20,7 +20,6 @@ def reset(chip: Chip) -> None:
     """Put all state to 0."""
     chip.write("CTRL", CLEAR)
     chip.until_idle()
-    chip.output = np.zeros(chip.bundle.outputs, np.int64)
 
 
 def checked(bundle: Bundle, x: ArrayLike) -> Raw:
@@ -71,9 +70,7 @@ def _sequence(chip: Chip, frames: Raw, *, aligned: bool, begin: bool) -> Raw:
 
 
 def _taught(chip: Chip, lesson: Lesson) -> Raw:
-    got = chip.transport.learn(lesson, chip.bundle.outputs).astype(np.int64)
-    chip.output = got[-1] if len(got) else chip.output
-    return got
+    return chip.transport.learn(lesson, chip.bundle.outputs).astype(np.int64)
 
 
 def learn(chip: Chip, lesson: Lesson, *, watch: bool) -> Raw:

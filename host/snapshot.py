@@ -33,15 +33,11 @@ class Snapshot:
         By kind and layer.
     registers
         By name.
-    output
-        Last output frame, where it is known. The chip needs it not; the integer model does where
-        the loss is cross-entropy, of which a chip keeps the softmax instead.
     """
 
     design: int
     words: dict[tuple[str, int], Raw] = field(repr=False)
     registers: dict[str, int] = field(repr=False)
-    output: Raw | None = field(default=None, repr=False)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it as one file; an earlier one is replaced when the new one is complete."""
@@ -49,8 +45,6 @@ class Snapshot:
         head |= {"registers": self.registers}
         words = {f"layer{layer}.{kind}": raw for (kind, layer), raw in self.words.items()}
         arrays: dict[str, NDArray[Any]] = {"head": np.array(json.dumps(head)), **words}
-        if self.output is not None:
-            arrays["output"] = self.output
         data = io.BytesIO()
         np.savez_compressed(data, allow_pickle=False, **arrays)
         target = Path(path)
@@ -87,11 +81,11 @@ class Snapshot:
             if (head["format"], head["version"]) != (FORMAT, VERSION):
                 raise ValueError(f"it is not of version {VERSION}")
             arrays = {name: found[name] for name in found.files if name != "head"}
-        output, words = arrays.pop("output", None), {}
+        words = {}
         for name, raw in arrays.items():
             layer, _, kind = name.removeprefix("layer").partition(".")
             words[kind, int(layer)] = raw
-        return cls(head["design"], words, head["registers"], output)
+        return cls(head["design"], words, head["registers"])
 
 
 def rates(chip: Chip) -> list[str]:
@@ -105,7 +99,7 @@ def take(chip: Chip) -> Snapshot:
     now = state.read(chip)
     words = {key: chip.get(*key) for key in chip.bundle.map.windows if key not in now.words}
     registers = now.flags | {name: chip.read(name) for name in rates(chip)}
-    return Snapshot(chip.bundle.map.hash, words | now.words, registers, chip.output)
+    return Snapshot(chip.bundle.map.hash, words | now.words, registers)
 
 
 def checked(chip: Chip, snapshot: Snapshot) -> Snapshot:
@@ -135,10 +129,9 @@ def checked(chip: Chip, snapshot: Snapshot) -> Snapshot:
     for index, of_layer in enumerate(layers):
         parameters.check_sums(chip, index, of_layer)
     parameters.check_shared(chip, layers)
-    return Snapshot(snapshot.design, words, snapshot.registers, snapshot.output)
+    return Snapshot(snapshot.design, words, snapshot.registers)
 
 
 def put(chip: Chip, snapshot: Snapshot) -> None:
     """Write a snapshot that was checked; the chip must be halted."""
     state.write(chip, state.State(snapshot.words, snapshot.registers))
-    chip.output = snapshot.output

@@ -117,4 +117,3 @@ def write(chip: Chip, state: State) -> None:
         chip.put(*key, raw)
     for name, word in state.flags.items():
         chip.write(name, word)
-    chip.output = None

@@ -8,7 +8,6 @@ from __future__ import annotations
 import numpy as np
 
 from vle.compiler.fixed import Raw
-from vle.compiler.learning import top
 from vle.compiler.learning.errors import Scale
 from vle.compiler.learning.network import LearningNetwork, LearnState
 from vle.compiler.learning.rate import EXPONENT_WIDTH, MANTISSA_WIDTH, Rate
@@ -27,11 +26,9 @@ def words_of(net: LearningNetwork, state: LearnState) -> Words:
     found: Words = {}
     for index, (layer, learning) in enumerate(zip(net.network.layers, net.learning, strict=True)):
         run, own = state.run.layers[index], state.learning[index]
-        r = run.r[0]
-        if index + 1 == len(net.learning) and net.loss == "cross_entropy":
-            r = top.softmax(r, layer.rate_format.f_bits)
         kinds = {
-            **{"weight": own.weight, "bias": own.bias, "u": run.u[0], "rate": r, "loop": run.r[0]},
+            **{"weight": own.weight, "bias": own.bias, "u": run.u[0]},
+            **{"rate": run.r[0], "loop": run.r[0]},
             **{"v": own.v, "prime": own.prime, "down": own.down, "loop_error": own.loop},
             **{"alpha": layer.alpha, "rho": layer.rho},
             **{"kappa": learning.kappa, "beta": learning.beta},
@@ -61,9 +58,7 @@ def registers_of(state: LearnState) -> Registers:
     return found
 
 
-def state_of(
-    net: LearningNetwork, words: Words, registers: Registers, output: Raw | None = None
-) -> LearnState:
+def state_of(net: LearningNetwork, words: Words, registers: Registers) -> LearnState:
     """Return the state that a chip was in.
 
     Parameters
@@ -72,17 +67,15 @@ def state_of(
         Its network.
     words, registers
         All that it has, words 0 where a flag says so.
-    output
-        The last output frame: by cross-entropy a chip keeps its softmax instead.
 
     Raises
     ------
     ValueError
-        Where constants are not those of the network, or the output is missing.
+        Where constants are not those of the network.
     """
     layers = range(len(net.learning))
     learned = tuple(_learning(net, index, words, registers) for index in layers)
-    runs = tuple(_run(net, index, words, registers, output) for index in layers)
+    runs = tuple(_run(index, words, registers) for index in layers)
     return LearnState(NetworkState(runs, bool(registers["FLAGS"])), learned)
 
 
@@ -120,20 +113,10 @@ def _learning(
     )
 
 
-def _run(
-    net: LearningNetwork,
-    index: int,
-    words: Words,
-    registers: Registers,
-    output: Raw | None,
-) -> LayerState:
-    flags, r = registers[f"LAYER_FLAGS[{index}]"], words["rate", index]
-    if index + 1 == len(net.learning) and net.loss == "cross_entropy":
-        if output is None:
-            raise ValueError("output must be given where the loss is cross_entropy")
-        r = output
-    u = words["u", index]
-    return LayerState(_row(u), _row(r), bool(flags >> 4 & 1), bool(flags & 1))
+def _run(index: int, words: Words, registers: Registers) -> LayerState:
+    flags = registers[f"LAYER_FLAGS[{index}]"]
+    u, r = (words[kind, index].astype(np.int64)[None] for kind in ("u", "rate"))
+    return LayerState(u, r, bool(flags >> 4 & 1), bool(flags & 1))
 
 
 def rate_word(rate: Rate) -> int:
@@ -144,10 +127,6 @@ def rate_word(rate: Rate) -> int:
 def rate_of(word: int) -> Rate:
     """Return the rate that a register holds."""
     return Rate(word % (1 << MANTISSA_WIDTH), _signed(word >> MANTISSA_WIDTH))
-
-
-def _row(words: Raw) -> Raw:
-    return words.astype(np.int64)[None]
 
 
 def _byte(value: int) -> int:

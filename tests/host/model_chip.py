@@ -27,7 +27,6 @@ class ModelChip:
     def __init__(self, chip: ChipSpec) -> None:
         self.net, self.map = chip.learning, RegisterMap.of_json(register_map(chip).json)
         self.state = self.net.reset()
-        self.softmax = None  # as written, until a step has made another: a chip keeps no rates
         self.names = {address: name for name, address in self.map.address.items()}
         self.memory = {}  # byte address: (kind, layer), place
         for key, window in self.map.windows.items():
@@ -94,23 +93,17 @@ class ModelChip:
             flags = registers[f"LAYER_FLAGS[{layer}]"]
             if flags & 1 << 1 and kind == "u":
                 raw[:] = 0
-        top, rate = self.state.run.layers[-1].r[0], words["rate", len(self.net.learning) - 1]
-        self.state = state_of(self.net, words, registers, top)
-        if self.net.loss == "cross_entropy":
-            self.softmax = rate
+        self.state = state_of(self.net, words, registers)
 
     def _words(self) -> dict:
-        found = self.tables | words_of(self.net, self.state)
-        if self.softmax is not None:
-            found["rate", len(self.net.learning) - 1] = self.softmax
-        return found
+        return self.tables | words_of(self.net, self.state)
 
     def _write_own(self, name: str, word: int) -> None:
         self.own[name] = word
         if name == "CTRL":
             self.own[name] = word & 1
             if word & 2:
-                self.state, self.softmax = self.net.clear(self.state), None
+                self.state = self.net.clear(self.state)
             if word & 4:
                 counters = ("STEPS", "FRAME", "SATURATION", "CLAMPED", "PROBE_LOST", "TARGET")
                 for counter in self.own:
@@ -132,9 +125,6 @@ class ModelChip:
                 is_error = bool(lesson.is_error[told])
                 target = Target(lesson.targets[told].astype(np.int64), is_error)
                 told += 1
-                if self.softmax is not None and not is_error:
-                    target = Target(target.words - self.softmax, is_error=True)
-            self.softmax = None
             options = {"start": bool(lesson.start[t]), "learn": not lesson.freeze[t]}
             self.state, results = self.net.step(self.state, frame, target, **options)
             output[t] = results[-1].r

@@ -306,7 +306,7 @@ def test_a_snapshot_goes_on_elsewhere(name, folder, tmp_path):
     rest = device.learn(x[17:], y[17:], reset=False)
     other.restore(type(taken).load(tmp_path / "a.snapshot"))
     assert np.array_equal(other.learn(x[17:], y[17:], reset=False), rest)
-    design.restore(state_of(design.learning, taken.words, taken.registers, taken.output))
+    design.restore(state_of(design.learning, taken.words, taken.registers))
     assert np.array_equal(design.learn(x[17:], y[17:], reset=False), rest)
     same_state(device, design)
     same_state(other, design)
