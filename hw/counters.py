@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from vle.compiler.circuit.folding import ChipSpec
 from vle.compiler.circuit.registers import COUNTERS
+from vle.compiler.learning.step import Clamped
 
 
 class Counters(wiring.Component):
@@ -26,14 +27,25 @@ class Counters(wiring.Component):
         One more step, one more dropped frame.
     saturated
         Per layer, a bit for each of current, prosp, rate.
-    steps, frame_errors, saturation
+    clamping, target_error
+        Where it learns: words clamped in this clock, per layer and kind; a target was dropped.
+    steps, frame_errors, saturation, clamped, target_errors
         The counts.
     """
 
     def __init__(self, chip: ChipSpec):
         layers = len(chip.network.layers)
+        self.learns, kinds = chip.learning is not None, len(Clamped._fields)
+        most = max(engine.lanes for engine in chip.engines)
+        learning = {
+            "clamping": In(range(most + 1)).array(layers, kinds),
+            "target_error": In(1),
+            "clamped": Out(32).array(layers, kinds),
+            "target_errors": Out(32),
+        }
         super().__init__(
             {
+                **(learning if self.learns else {}),
                 "clear": In(1),
                 "step": In(1),
                 "error": In(1),
@@ -49,6 +61,10 @@ class Counters(wiring.Component):
         pairs = [(self.steps, self.step), (self.frame_errors, self.error)]
         for counts, events in zip(self.saturation, self.saturated, strict=True):
             pairs += zip(counts, events, strict=True)
+        if self.learns:
+            pairs.append((self.target_errors, self.target_error))
+            for counts, events in zip(self.clamped, self.clamping, strict=True):
+                pairs += zip(counts, events, strict=True)
         for count, event in pairs:
             m.d.sync += count.eq(count + event)
             with m.If(self.clear):

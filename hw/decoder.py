@@ -6,7 +6,7 @@ from amaranth.hdl import Array, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from vle.compiler.circuit.registers import LAYER_FLAGS, Region, RegisterMap, lane_bits
+from vle.compiler.circuit.registers import Region, RegisterMap, lane_bits
 from vle.hw.bus import BusSignature
 
 READ_CLOCKS = 4
@@ -32,13 +32,14 @@ class BusDecoder(wiring.Component):
         To the memories; `active`, `write` and `r_data` for each region of the map, at most one of
         them active.
     flags, flags_write, flags_data
-        The network's flag, then each layer's: as they are; what to set.
+        The network's flag, then each layer's, then its words of learning: as they are; what to
+        set.
     """
 
     def __init__(self, registers: RegisterMap):
         self.registers = registers
         self.flag_count = sum(r.address >= registers.flags_base for r in registers.registers)
-        regions = max(1, len(registers.regions))
+        width, regions = registers.flag_width, max(1, len(registers.regions))
         super().__init__(
             {
                 "bus": In(BusSignature(registers.address_width)),
@@ -48,9 +49,9 @@ class BusDecoder(wiring.Component):
                 "active": Out(regions),
                 "write": Out(regions),
                 "r_data": In(32).array(regions),
-                "flags": In(len(LAYER_FLAGS)).array(self.flag_count),
+                "flags": In(width).array(self.flag_count),
                 "flags_write": Out(self.flag_count),
-                "flags_data": Out(len(LAYER_FLAGS)),
+                "flags_data": Out(width),
             }
         )
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from amaranth.hdl import Module
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In
+from amaranth.lib.wiring import In, Member
 
 from vle.compiler.circuit.geometry import Engine as Geometry
 from vle.compiler.circuit.latency import PRODUCT_STAGE, tree_stages
-from vle.compiler.circuit.registers import NEURON_KINDS, tables
+from vle.compiler.circuit.registers import neuron_kinds, tables
 from vle.hw.group_queue import GroupQueue
 from vle.hw.neurons import NeuronPipeline
 from vle.hw.numeric import Delay
@@ -61,12 +61,16 @@ class Engine(wiring.Component):
             if name.startswith(("x", "loop")):
                 members[name] = member
         members["access_weight"] = self.synapses.signature.members["access"]
-        self.access_names = [f"access_{kind}" for kind in NEURON_KINDS]
+        self.access_names = [f"access_{kind}" for kind in neuron_kinds(engine)]
         for k in range(len(tables(engine))):
             self.access_names += [f"access_value{k}", f"access_delta{k}"]
         for name in self.access_names:
             members[name] = self.neurons.signature.members[name]
-        super().__init__(members)
+        super().__init__(members | self._more_members())
+
+    def _more_members(self) -> dict[str, Member]:
+        """Ports of an engine that does more."""
+        return {}
 
     def elaborate(self, platform) -> Module:
         m = Module()

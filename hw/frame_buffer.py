@@ -24,6 +24,8 @@ class FrameBuffer(wiring.Component):
     ----------
     edge
         Size, layout and number of frames.
+    learns
+        Whether an error pass asks ahead of the reader where sequences start.
 
     Members
     -------
@@ -39,15 +41,20 @@ class FrameBuffer(wiring.Component):
         What to read of it, and what was read, lane 0 in the lowest bits.
     release
         The frame is done with.
+    hear, hear_ready, hear_start
+        Where it learns: the error pass of the reader's next step begins; whether a frame is
+        reserved for that step; whether it begins a sequence.
     access, flags_write, flags_data
         From the bus: words of the frame to be read next; its `zero` and `start`.
     """
 
-    def __init__(self, edge: Edge):
-        self.edge = edge
+    def __init__(self, edge: Edge, *, learns: bool = False):
+        self.edge, self.learns = edge, learns
         self.tile_bits = max(1, (edge.tiles - 1).bit_length())
+        hears = {"hear": In(1), "hear_ready": Out(1), "hear_start": Out(1)}
         super().__init__(
             {
+                **(hears if learns else {}),
                 "free": Out(1),
                 "reserve": In(1),
                 "reserve_start": In(1),
@@ -105,8 +112,21 @@ class FrameBuffer(wiring.Component):
         with m.If(self.reserve):
             m.d.sync += start.bit_select(a_slot, 1).eq(self.reserve_start)
             m.d.sync += a_slot.eq(self._after(a_slot))
+        if self.learns:
+            self._hear(m, start, held)
         with m.If(self.flags_write):
             m.d.sync += Cat(self.zero, start.bit_select(r_slot, 1)).eq(self.flags_data)
+
+    def _hear(self, m: Module, start: Signal, held: int) -> None:
+        """Count the frames reserved and not asked for yet."""
+        count, slot = Signal(range(self.edge.slots + 1), init=held), self._slot(m, 0)
+        m.d.sync += count.eq(count + self.reserve - self.hear)
+        m.d.comb += [
+            self.hear_ready.eq(count != 0),
+            self.hear_start.eq(start.bit_select(slot, 1)),
+        ]
+        with m.If(self.hear):
+            m.d.sync += slot.eq(self._after(slot))
 
     def _write_position(self, m: Module, w_slot: Signal) -> tuple[Signal, Signal]:
         """Lane (one bit each) and tile of the next column."""

@@ -8,7 +8,6 @@ from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
 from vle.compiler.circuit.geometry import Engine
-from vle.compiler.circuit.latency import STATE_LOOP
 from vle.hw.numeric import choose, constant
 
 
@@ -36,20 +35,28 @@ class GroupQueue(wiring.Component):
     place, row, neuron, last
         Its layer by the place in the order of work, its number in layer and engine, and whether
         it is the layer's last.
+    group, lane
+        Where it learns: the row's group, counted over all layers, and its lane there.
     """
 
     def __init__(self, engine: Engine):
         self.engine = engine
+        where = {
+            "group": Out(range(max(2, engine.groups))),
+            "lane": Out(range(max(2, engine.pe))),
+        }
+        flags = engine.flag_count
         super().__init__(
             {
+                **(where if engine.learns else {}),
                 "i_valid": In(1),
                 "i": In(engine.pe * engine.acc_width),
-                "i_flags": In(3),
+                "i_flags": In(flags),
                 "taken": Out(1),
                 "advance": Out(1),
                 "o_valid": Out(1),
                 "o": Out(signed(engine.acc_width)),
-                "o_flags": Out(3),
+                "o_flags": Out(flags),
                 "place": Out(range(max(2, len(engine.passes)))),
                 "row": Out(range(max(2, *(spec.outputs for spec in engine.layers)))),
                 "neuron": Out(range(max(2, engine.neurons))),
@@ -62,8 +69,8 @@ class GroupQueue(wiring.Component):
         engine = self.engine
         rest = Signal(engine.pe * engine.acc_width)
         part, group_last, pause = Signal(range(max(2, engine.pe))), Signal(), Signal()
-        m.submodules.queue = queue = SyncFIFO(width=len(rest) + 3, depth=engine.queue_depth)
         incoming = Cat(self.i, self.i_flags)
+        m.submodules.queue = queue = SyncFIFO(width=len(incoming), depth=engine.queue_depth)
         load = Signal()
         m.d.comb += [
             self.o.eq(rest[: engine.acc_width].as_signed()),
@@ -86,6 +93,10 @@ class GroupQueue(wiring.Component):
             m.d.sync += part.eq(Mux(group_last, 0, part + 1))
         self._count(m)
         self._pause(m, pause)
+        if engine.learns:
+            m.d.comb += self.lane.eq(part)
+            with m.If(self.o_valid & group_last):
+                m.d.sync += self.group.eq(Mux(self.group == engine.groups - 1, 0, self.group + 1))
         return m
 
     def _count(self, m: Module) -> None:
@@ -102,13 +113,13 @@ class GroupQueue(wiring.Component):
 
     def _pause(self, m: Module, pause: Signal) -> None:
         """Keep steps so far apart that no potential is read before it is written."""
-        neurons = self.engine.neurons
-        if neurons >= STATE_LOOP:
+        neurons, loop = self.engine.neurons, self.engine.state_loop
+        if neurons >= loop:
             return
-        left = Signal(range(STATE_LOOP))
+        left = Signal(range(loop))
         step_last = self.o_valid & (self.neuron == neurons - 1)
         m.d.comb += pause.eq(step_last | (left != 0))
         with m.If(step_last):
-            m.d.sync += left.eq(STATE_LOOP - 1 - neurons)
+            m.d.sync += left.eq(loop - 1 - neurons)
         with m.Elif(left != 0):
             m.d.sync += left.eq(left - 1)

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import C, Cat, Module
+from collections.abc import Sequence
 
+from amaranth.hdl import C, Cat, Module, Mux
+
+from vle.compiler.circuit.edges import SumsEdge
 from vle.compiler.circuit.registers import LAYER_FLAGS, Region
 from vle.hw.decoder import BusDecoder
 from vle.hw.engine import Engine
 from vle.hw.frame_buffer import FrameBuffer
+from vle.hw.learning_engine import LearningEngine
 from vle.hw.receiver import FrameReceiver
+from vle.hw.sum_buffer import SumBuffer
+
+Sums = Sequence[tuple[SumsEdge, SumBuffer]]
 
 
 def connect_memories(
-    m: Module, decoder: BusDecoder, engines: list[Engine], buffers: list[FrameBuffer]
+    m: Module,
+    decoder: BusDecoder,
+    engines: list[Engine],
+    buffers: list[FrameBuffer],
+    sums: Sums = (),
 ) -> None:
     """Connect the memory of each region; its ports are the bus's while it is active."""
     for place, region in enumerate(decoder.registers.regions):
-        access = _access(region, engines, buffers)
+        access = _access(region, engines, buffers, sums)
         m.d.comb += [
             access.active.eq(decoder.active[place]),
             access.address.eq(decoder.address),
@@ -26,10 +37,16 @@ def connect_memories(
         ]
 
 
-def _access(region: Region, engines: list[Engine], buffers: list[FrameBuffer]):
+def _access(region: Region, engines: list[Engine], buffers: list[FrameBuffer], sums: Sums):
     """Port of a region's memory."""
     if region.kind == "frame":
         return buffers[region.owner].access
+    for edge, buffer in sums:
+        if (edge.kind, edge.source) == (region.kind, region.owner):
+            return buffer.access
+    if region.kind == "top_rate":
+        found = (engine for engine in engines for piece in engine.engine.passes if piece.top)
+        return next(found).access_top_rate
     names = {"table_value": f"value{region.detail}", "table_delta": f"delta{region.detail}"}
     return getattr(engines[region.owner], f"access_{names.get(region.kind, region.kind)}")
 
@@ -48,7 +65,7 @@ def connect_flags(
         receiver.fresh_data.eq(decoder.flags_data),
     ]
     ways = {(buffer.edge.source, buffer.edge.sink): buffer for buffer in buffers}
-    waiting, zero_u, zero_loop, zero_rate, start = decoder.flags_data
+    waiting, zero_u, zero_loop, zero_rate, start, *_ = decoder.flags_data
     places = [(e, k, piece.layer) for e in engines for k, piece in enumerate(e.engine.passes)]
     for engine, place, layer in places:
         write = decoder.flags_write[layer + 1]
@@ -64,4 +81,38 @@ def connect_flags(
             data = Cat(zero_rate, start)
             m.d.comb += [above.flags_write.eq(write), above.flags_data.eq(data)]
         assert len(now) == len(LAYER_FLAGS)
+        if isinstance(engine, LearningEngine):
+            now.append(engine.errors.zero[place])
         m.d.comb += decoder.flags[layer + 1].eq(Cat(now))
+
+
+def connect_learning(
+    m: Module, decoder: BusDecoder, engines: list[LearningEngine], sums: Sums
+) -> None:
+    """Connect exponents, draws, and the flag of what a reset has zeroed, of each layer."""
+    layers = sum(len(engine.engine.passes) for engine in engines)
+    places = [(e.errors, k, p.layer) for e in engines for k, p in enumerate(e.engine.passes)]
+    data = decoder.flags_data
+    zero = data[len(LAYER_FLAGS)]
+    for errors, place, layer in places:
+        flags, exponent, noise = (
+            decoder.flags_write[1 + kind * layers + layer] for kind in range(3)
+        )
+        m.d.comb += [
+            decoder.flags[1 + layers + layer].eq(errors.exponent_word[place]),
+            decoder.flags[1 + 2 * layers + layer].eq(errors.noise_word[place]),
+            errors.zero_write[place].eq(flags),
+            errors.zero_data[place].eq(zero),
+            errors.exponent_write[place].eq(exponent),
+            errors.noise_write[place].eq(noise),
+        ]
+        for edge, buffer in sums:
+            if edge.source == layer:
+                before = Mux(exponent, data[16:24], errors.exponent_word[place][16:24])
+                zeroed = Mux(flags, zero, errors.zero[place])
+                m.d.comb += [
+                    buffer.flags_write.eq(flags | exponent),
+                    buffer.flags_data.eq(Cat(zeroed, before)),
+                ]
+    for engine in engines:
+        m.d.comb += engine.errors.data.eq(data)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, ResetInserter, signed
+from amaranth.hdl import C, Cat, Module, Mux, ResetInserter, Value, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -14,7 +14,9 @@ from vle.hw.counters import Counters
 from vle.hw.decoder import BusDecoder
 from vle.hw.engine import Engine
 from vle.hw.frame_buffer import FrameBuffer
-from vle.hw.host_access import connect_flags, connect_memories
+from vle.hw.host_access import connect_flags, connect_learning, connect_memories
+from vle.hw.learning_core import LearningConnections, learning_members
+from vle.hw.learning_engine import LearningEngine
 from vle.hw.receiver import FrameReceiver, word_layout
 from vle.hw.sender import FrameSender
 
@@ -51,13 +53,28 @@ class NetworkCore(wiring.Component):
         Input frames accepted.
     trace_valid, trace_layer, trace_neuron, trace_u, trace_r
         Per engine, where asked for; layers that wait show nothing.
+
+    Where it learns, moreover, and these always:
+
+    target
+        Frames of targets; `error` is read on a frame's first word. They are taken while `halt` too.
+    rate, tau_rate
+        Per layer: the mantissa, above it the exponent.
+    clamped, target_errors
+        Words clamped in learning, per layer and kind; targets of a wrong length, dropped whole.
+    trace_held, trace_error_valid, trace_error_layer, trace_error_neuron, trace_e, trace_v, \
+    trace_exponent, trace_weight_valid, trace_weight_address, trace_weight
+        Per engine: whether the layer of `trace_u` waits; errors, and the exponent of `trace_e` and
+        `trace_v`; words of weights as they are written back.
     """
 
     def __init__(self, chip: ChipSpec, *, trace: bool = False):
         self.chip, self.trace = chip, trace
         layers = chip.network.layers
+        learns = chip.learning is not None
+        self.shown = trace or learns
         members = {
-            "i": In(stream.Signature(word_layout(layers[0].x_format.width))),
+            "i": In(stream.Signature(word_layout(layers[0].x_format.width, learns=learns))),
             "o": Out(stream.Signature(word_layout(layers[-1].rate_format.width))),
             "bus": In(BusSignature(register_map(chip).address_width)),
             "halt": In(1),
@@ -68,17 +85,21 @@ class NetworkCore(wiring.Component):
             "frame_errors": Out(32),
             "steps": Out(32),
         }
-        if trace:
+        if self.shown:
             members |= _trace_members(chip)
+        if learns:
+            members |= learning_members(chip)
         super().__init__(members)
 
     def elaborate(self, platform) -> Module:
         m = Module()
         chip, cleared = self.chip, ResetInserter(self.clear)
         limit = sum(edge.slots for edge in chip.edges) + 2
-        engines = [Engine(engine, limit) for engine in chip.engines]
-        buffers = [FrameBuffer(edge) for edge in chip.edges]
-        receiver, sender = FrameReceiver(chip.network.layers[0]), FrameSender(chip)
+        learns = chip.learning is not None
+        kind = LearningEngine if learns else Engine
+        engines = [kind(engine, limit) for engine in chip.engines]
+        buffers = [FrameBuffer(edge, learns=learns and not edge.recurrent) for edge in chip.edges]
+        receiver, sender = FrameReceiver(chip.network.layers[0], learns=learns), FrameSender(chip)
         m.submodules.receiver, m.submodules.sender = cleared(receiver), cleared(sender)
         for name, blocks in (("engine", engines), ("buffer", buffers)):
             for k, block in enumerate(blocks):
@@ -98,9 +119,16 @@ class NetworkCore(wiring.Component):
         self._connect_counters(m, counters, receiver, engines)
         wiring.connect(m, wiring.flipped(self.bus), decoder.bus)
         m.d.comb += decoder.open.eq(self.halt & self.idle)
-        connect_memories(m, decoder, engines, buffers)
+        sums = []
+        if learns:
+            learning = LearningConnections(m, self, engines, buffers)
+            learning.submodules(cleared)
+            learning.connect(receiver, counters, self.clear)
+            sums = learning.sums
+            connect_learning(m, decoder, engines, sums)
+        connect_memories(m, decoder, engines, buffers, sums)
         connect_flags(m, decoder, receiver, engines, buffers)
-        if self.trace:
+        if self.shown:
             self._connect_trace(m, engines)
         return m
 
@@ -201,11 +229,15 @@ class NetworkCore(wiring.Component):
                     with m.Case(place):
                         m.d.comb += self.trace_layer[k].eq(piece.layer)
             m.d.comb += [
-                self.trace_valid[k].eq(engine.o_valid & ~engine.o_held),
+                self.trace_valid[k].eq(engine.o_valid & ~self._hidden(engine)),
                 self.trace_neuron[k].eq(engine.o_row),
                 self.trace_u[k].eq(engine.o_u),
                 self.trace_r[k].eq(engine.o),
             ]
+
+    def _hidden(self, engine: Engine) -> Value:
+        """Whether a layer that waits is not shown; where it learns, `trace_held` tells."""
+        return engine.o_held if self.chip.learning is None else C(0, 1)
 
 
 def _trace_members(chip: ChipSpec) -> dict[str, wiring.Member]:

@@ -9,9 +9,14 @@ from amaranth.lib.wiring import In, Out
 from vle.compiler.layer import LayerSpec
 
 
-def word_layout(width: int):
-    """One word of a frame: `data`; `last` on its last; `start` where it begins a sequence."""
-    return data.StructLayout({"data": signed(width), "last": 1, "start": 1})
+def word_layout(width: int, *, learns: bool = False):
+    """One word of a frame: `data`; `last` on its last; `start` where it begins a sequence.
+
+    Where a chip learns also `target`, where the step has one, and `freeze`, where it updates
+    nothing.
+    """
+    told = {"target": 1, "freeze": 1} if learns else {}
+    return data.StructLayout({"data": signed(width), "last": 1, "start": 1, **told})
 
 
 class FrameReceiver(wiring.Component):
@@ -21,6 +26,8 @@ class FrameReceiver(wiring.Component):
     ----------
     layer
         The first one: length and format of a frame.
+    learns
+        Whether frames also tell of a target and of freezing.
 
     Members
     -------
@@ -32,17 +39,21 @@ class FrameReceiver(wiring.Component):
         To the frame buffer; `accept` reserves and commits at once.
     hold
         With `accept`: it is the first frame after a reset and begins a sequence.
+    target, freeze
+        With `accept`, where it learns.
     error
         A frame was dropped; its last word has come.
     fresh, fresh_write, fresh_data
         No frame accepted since reset; from the bus.
     """
 
-    def __init__(self, layer: LayerSpec):
+    def __init__(self, layer: LayerSpec, *, learns: bool = False):
         self.layer = layer
+        self.told = ("target", "freeze") if learns else ()
         super().__init__(
             {
-                "i": In(stream.Signature(word_layout(layer.x_format.width))),
+                "i": In(stream.Signature(word_layout(layer.x_format.width, learns=learns))),
+                **dict.fromkeys(self.told, Out(1)),
                 "halt": In(1),
                 "free": In(1),
                 "w_valid": Out(1),
@@ -69,6 +80,11 @@ class FrameReceiver(wiring.Component):
             self.start.eq(Mux(column == 0, word.start, began)),
             self.hold.eq(self.accept & self.start & self.fresh),
         ]
+        for name in self.told:
+            heard = Signal(name=f"{name}_heard")
+            m.d.comb += getattr(self, name).eq(Mux(column == 0, word[name], heard))
+            with m.If(moves & ~dropping):
+                m.d.sync += heard.eq(getattr(self, name))
         with m.If(moves & dropping):
             m.d.comb += self.error.eq(word.last)
             m.d.sync += dropping.eq(~word.last)

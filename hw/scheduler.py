@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Member, Out
 
 from vle.compiler.circuit.geometry import Engine, Pass
 from vle.hw.numeric import choose, constant
 from vle.hw.operand import Source
+
+LEARNED_LATE = 24  # clocks after a pass's last rate by which all that it learned is written
 
 
 class Scheduler(wiring.Component):
     """Passes in turn, tile by tile; it waits at the beginning of groups and nowhere else.
 
     A group begins when the group queue has room. A pass begins when moreover the input frame of
-    its step has come, the frames it hears are there, and its own frame has a place to go.
+    its step has come, the frames it hears are there, and its own frame has a place to go. Where
+    layers learn, a group waits for the errors of its rows, and a pass's last group until the layer
+    below has taken its sums of the step before.
 
     Parameters
     ----------
@@ -41,7 +45,14 @@ class Scheduler(wiring.Component):
     valid, address, first, last, tile, loop_tile
         The tile issued: stage 0.
     place, source, zero_x, zero_loop, flags
-        Of the pass at stage 0. Flags: start, held, zero_u.
+        Of the pass at stage 0. Flags: start, held, zero_u, and where it learns, whether it is the
+        first since a reset.
+    errors, sums_taken
+        Where it learns: the errors of one more group are in memory; per place, whether the layer
+        below has taken the sums of the step before.
+    group, first_group, last_group, begin_last
+        Of the tile issued: its group, counted over all layers, whether that is the first or the
+        last of its pass; per place: a last group begins.
     idle
         No step pending, no pass under way.
     waiting, zero_u, state_write, state_data
@@ -54,6 +65,7 @@ class Scheduler(wiring.Component):
         tiles = range(max(2, *(piece.tiles for piece in engine.passes)))
         super().__init__(
             {
+                **(self._learning_members() if engine.learns else {}),
                 "step": In(1),
                 "hold": In(1),
                 **dict.fromkeys(("x_ready", "x_start", "x_zero"), In(places)),
@@ -73,7 +85,7 @@ class Scheduler(wiring.Component):
                 "source": Out(Source),
                 "zero_x": Out(1),
                 "zero_loop": Out(1),
-                "flags": Out(3),
+                "flags": Out(engine.flag_count),
                 "idle": Out(1),
                 "waiting": Out(places),
                 "zero_u": Out(places, init=(1 << places) - 1),
@@ -82,12 +94,25 @@ class Scheduler(wiring.Component):
             }
         )
 
+    def _learning_members(self) -> dict[str, Member]:
+        places = len(self.engine.passes)
+        return {
+            "errors": In(1),
+            "sums_taken": In(places),
+            "group": Out(range(max(2, self.engine.groups))),
+            "first_group": Out(1),
+            "last_group": Out(1),
+            "begin_last": Out(places),
+        }
+
     def elaborate(self, platform) -> Module:
         m = Module()
         group = Signal(range(max(2, *(piece.groups for piece in self.engine.passes))))
         begins, ends = Signal(), Signal()
         last_group = group == self._choose(lambda piece: piece.groups - 1)
         credit, may_begin = self._credits(m), self._may_begin(m, begins, ends)
+        if self.engine.learns:
+            credit = credit & self._learning(m, group, last_group)
         m.d.comb += [
             self.first.eq(self.tile == 0),
             self.last.eq(self.tile == self._choose(lambda piece: piece.tiles - 1)),
@@ -145,6 +170,20 @@ class Scheduler(wiring.Component):
         m.d.sync += credit.eq(credit + self.taken - used)
         return credit != 0
 
+    def _learning(self, m: Module, group: Signal, last_group: Value) -> Value:
+        """Whether the errors of the group are there, and where its sums go is free."""
+        count = self.engine.groups
+        errors, first = Signal(range(count + 1)), self.valid & self.first
+        m.d.sync += errors.eq(errors + self.errors - first)
+        m.d.comb += [
+            self.first_group.eq(group == 0),
+            self.last_group.eq(last_group),
+            self.begin_last.eq(Mux(first & last_group, 1 << self.place, 0)),
+        ]
+        with m.If(self.valid & self.last):
+            m.d.sync += self.group.eq(Mux(self.group == count - 1, 0, self.group + 1))
+        return (errors != 0) & (~last_group | self.sums_taken.bit_select(self.place, 1))
+
     def _may_begin(self, m: Module, begins: Value, ends: Value) -> Value:
         """Whether the pass at hand finds all that it needs; also counts steps and passes."""
         final = self.place == len(self.engine.passes) - 1
@@ -154,7 +193,12 @@ class Scheduler(wiring.Component):
             pending.eq(pending + self.step - (begins & final)),
             flying.eq(flying + begins - self.finished),
         ]
-        m.d.comb += self.idle.eq((pending == 0) & (flying == 0))
+        done = (pending == 0) & (flying == 0)
+        if self.engine.learns:  # what is learned is written later than rates are out
+            drain = Signal(range(LEARNED_LATE + 1), init=LEARNED_LATE)
+            m.d.sync += drain.eq(Mux(done, Mux(drain == 0, 0, drain - 1), LEARNED_LATE))
+            done &= drain == 0
+        m.d.comb += self.idle.eq(done)
         there = self.x_ready & self.loop_ready & self.free
         return (pending != 0) & there.bit_select(self.place, 1)
 
@@ -163,21 +207,16 @@ class Scheduler(wiring.Component):
         at = self.place
         starts = self.x_start.bit_select(at, 1)
         held = self.waiting.bit_select(at, 1) & ~starts
-        now, kept = Signal(5), Signal(5)
+        fresh = self.zero_u.bit_select(at, 1)
+        settled = Cat(
+            *(starts, held, starts | fresh),
+            *([fresh] if self.engine.learns else []),
+            self.x_zero.bit_select(at, 1),
+            starts | self.loop_zero.bit_select(at, 1),
+        )
+        now, kept = Signal(len(settled)), Signal(len(settled))
         m.d.comb += [
-            now.eq(
-                Mux(
-                    begins,
-                    Cat(
-                        starts,
-                        held,
-                        starts | self.zero_u.bit_select(at, 1),
-                        self.x_zero.bit_select(at, 1),
-                        starts | self.loop_zero.bit_select(at, 1),
-                    ),
-                    kept,
-                )
-            ),
+            now.eq(Mux(begins, settled, kept)),
             Cat(self.flags, self.zero_x, self.zero_loop).eq(now),
             self.start.eq(starts),
         ]

@@ -9,8 +9,13 @@ import numpy as np
 
 from vle.compiler.activation import ActivationSpec, PiecewiseLinear, Table
 from vle.compiler.circuit.folding import ChipSpec, EngineSpec, Folding
+from vle.compiler.circuit.targets import target_spec
 from vle.compiler.fixed import Fixed
 from vle.compiler.layer import LayerSpec
+from vle.compiler.learning.derivative import DerivativeSpec, OfRate, OfTable, Pieces
+from vle.compiler.learning.network import LearningNetwork
+from vle.compiler.learning.rate import Rate
+from vle.compiler.learning.spec import MOST_GROUPS, LearningSpec
 from vle.compiler.network import NetworkSpec
 
 Generator = np.random.Generator
@@ -168,3 +173,100 @@ def frames(rng: Generator, spec: NetworkSpec, steps: int) -> np.ndarray:
     x_format = spec.layers[0].x_format
     raw = rng.integers(x_format.low, x_format.high + 1, (steps, spec.layers[0].inputs))
     return np.where(rng.random(raw.shape) < 0.05, x_format.low, raw)
+
+
+def of_powers(rng: Generator, spec: NetworkSpec) -> NetworkSpec:
+    """The same network with powers of two for scales, as learning needs it."""
+    layers = []
+    for old in spec.layers:
+        typical = float(np.log2(np.median(old.scale)))
+        shift = max(0, old.scale_shift - round(typical))
+        layers.append(replace(old, scale=np.ones_like(old.scale), scale_shift=shift))
+    return NetworkSpec(tuple(layers))
+
+
+def derivative(rng: Generator, spec: LayerSpec) -> DerivativeSpec:
+    """Any derivative that the circuit of an activation can have."""
+    f_r = spec.rate_format.f_bits
+    if isinstance(spec.activation, PiecewiseLinear):
+        return Pieces(*(int(word) for word in rng.integers(-(1 << 15), 1 << 17, 2)))
+    kind = rng.integers(3)
+    if kind == 0:
+        tail = int(rng.integers(1 << 17)) if rng.integers(2) else 0
+        return OfTable(int(rng.integers(-2, 3)), tail)
+    point = min(16, 2 * f_r)
+    if kind == 1:
+        return OfRate(1 << 2 * f_r, None, 2 * f_r - point)
+    return OfRate(0, f_r, 2 * f_r - point)
+
+
+def layer_learning(
+    rng: Generator, spec: LayerSpec, *, plasticity: str = "prospective", loop: bool = True
+) -> LearningSpec:
+    """Learning of one layer that moves its weights, and sometimes drives them to their ends."""
+    n, width = spec.outputs, int(rng.integers(12, 18))
+    update_shift = int(rng.integers(17, 31))
+    groups = np.zeros(n, np.int64)
+    if plasticity == "filtered":
+        groups = np.sort(rng.integers(0, min(n, MOST_GROUPS), n))
+        groups = np.unique(groups, return_inverse=True)[1]
+    exponent = int(rng.integers(-20, 0))
+    f_w = spec.scale_shift + spec.u_format.f_bits - spec.x_format.f_bits
+    point = f_w - spec.x_format.f_bits + update_shift + exponent
+    reach = 16 + width - 1 + point - int(rng.integers(12, 19))  # so many bits above a signal's
+    return LearningSpec(
+        plasticity=plasticity,
+        loop=loop and spec.recurrent,
+        time_constants=False,
+        derivative=derivative(rng, spec),
+        prime_shift=int(rng.integers(15, 19)),
+        kappa=rng.integers(0, 1 << spec.constant_width, n),
+        beta=rng.integers(0, (1 << spec.constant_width - 1) + 1, n),
+        kappa_shift=spec.constant_width - 2,
+        beta_shift=spec.constant_width - 1,
+        error_width=width,
+        v_width=width + int(rng.integers(0, 9)),
+        update_shift=update_shift,
+        group=groups,
+        bar_drop=int(rng.integers(0, 4)) if plasticity == "filtered" else 0,
+        log_high=(1 << 24) - 1,
+        log_m=np.zeros(n, np.int64),
+        log_r=np.zeros(n, np.int64),
+        exponent=exponent,
+        seed=int(rng.integers(1, 1 << 32)),
+        rate=Rate(int(rng.integers(1 << 12, 1 << 16)), int(np.clip(reach, -128, 127))),
+        tau_rate=Rate(),
+    )
+
+
+def learning(
+    rng: Generator,
+    spec: NetworkSpec,
+    *,
+    loss: str = "squared_error",
+    plasticity: str = "prospective",
+    loop: bool = True,
+) -> LearningNetwork:
+    """Learning of a random network."""
+    spec = of_powers(rng, spec)
+    each = tuple(
+        layer_learning(rng, layer, plasticity=plasticity, loop=loop) for layer in spec.layers
+    )
+    return LearningNetwork(spec, each, loss)
+
+
+def learning_chip(
+    rng: Generator, sizes: list[int], *, most: int = 6, recurrent: tuple[int, ...] = (), **options
+) -> ChipSpec:
+    """A random network that learns, on random engines."""
+    network_spec = network(rng, sizes, recurrent=recurrent, weight_width=16)
+    learns = learning(rng, network_spec, **options)
+    return ChipSpec(learns.network, folding(rng, len(sizes) - 1, most=most), learns)
+
+
+def targets(rng: Generator, spec: LearningNetwork, steps: int) -> np.ndarray:
+    """Raw target frames, shape `(steps, outputs)`."""
+    width = target_spec(spec).width
+    top, half = spec.network.layers[-1], 1 << width - 1
+    raw = rng.integers(-half, half, (steps, top.outputs))
+    return np.where(rng.random(raw.shape) < 0.9, raw >> 3, raw)

@@ -120,7 +120,11 @@ class GroupEvents:
 
 
 def add_groups(
-    graph: EventGraph, groups: Sequence[tuple[int, int]], stages: int, depth: int
+    graph: EventGraph,
+    groups: Sequence[tuple[int, int]],
+    stages: int,
+    depth: int,
+    state_loop: int = latency.STATE_LOOP,
 ) -> GroupEvents:
     """Add the events of one engine.
 
@@ -134,6 +138,8 @@ def add_groups(
         From the last tile's issue to the first row at the neurons.
     depth
         Groups that may be under way between the two events.
+    state_loop
+        Clocks that a neuron's state takes to be back in memory.
     """
     count = len(groups)
     events = [(graph.event(), graph.event()) for _ in groups]
@@ -143,25 +149,33 @@ def add_groups(
         following, wrap = (place + 1) % count, int(place + 1 == count)
         graph.after(events[following][0], issue, tiles, wrap)
         graph.after(enter, issue, tiles - 1 + stages)
-        pause = max(1, latency.STATE_LOOP + 1 - neurons) if wrap else 1
+        pause = max(1, state_loop + 1 - neurons) if wrap else 1
         graph.after(events[following][1], enter, rows - 1 + pause, wrap)
         back = place - depth
         graph.after(issue, events[back % count][1], 0, -(back // count))
     return GroupEvents(*(tuple(kind) for kind in zip(*events, strict=True)))
 
 
-def group_queue_depth(groups: Sequence[tuple[int, int]], stages: int) -> int:
+def group_queue_depth(
+    groups: Sequence[tuple[int, int]], stages: int, state_loop: int = latency.STATE_LOOP
+) -> int:
     """Fewest groups under way with which an engine never waits for its neurons in vain.
 
     That is, with which it sustains `max(sum of tiles, sum of rows)` clocks per step.
     """
     tiles, rows = (sum(kind) for kind in zip(*groups, strict=True))
-    period = Fraction(max(tiles, rows, latency.STATE_LOOP))
-    high = next(d for d in _doubling() if _sustains(groups, stages, d, period))
+    period = Fraction(max(tiles, rows, state_loop))
+
+    def sustains(depth: int) -> bool:
+        graph = EventGraph()
+        add_groups(graph, groups, stages, depth, state_loop)
+        return graph.sustains(period)
+
+    high = next(d for d in _doubling() if sustains(d))
     low = high // 2
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if _sustains(groups, stages, middle, period) else (middle, high)
+        low, high = (low, middle) if sustains(middle) else (middle, high)
     return high
 
 
@@ -170,9 +184,3 @@ def _doubling() -> Iterator[int]:
     while True:
         yield depth
         depth *= 2
-
-
-def _sustains(groups: Sequence[tuple[int, int]], stages: int, depth: int, period: Fraction) -> bool:
-    graph = EventGraph()
-    add_groups(graph, groups, stages, depth)
-    return graph.sustains(period)

@@ -48,6 +48,11 @@ class Pass:
     top: bool = False
 
     @property
+    def hears(self) -> bool:
+        """Whether its errors come from a layer above, not from targets."""
+        return not self.top
+
+    @property
     def loops(self) -> bool:
         """Whether errors pass through the layer's own recurrent weights."""
         return self.learning is not None and self.learning.loop and self.spec.recurrent
@@ -71,16 +76,6 @@ class Pass:
     def fold(self) -> int:
         """Words of weights, and cycles to read them."""
         return self.groups * self.tiles
-
-    @property
-    def sums_down(self) -> bool:
-        """Whether a layer below needs the sums of its errors over rows."""
-        return self.learning is not None and self.layer > 0
-
-    @property
-    def sums_loop(self) -> bool:
-        """Whether the layer itself does."""
-        return self.learning is not None and self.learning.loop and self.spec.recurrent
 
     @property
     def group_rows(self) -> list[int]:
@@ -151,6 +146,11 @@ class Engine:
     def groups(self) -> int:
         """Groups of rows of all passes."""
         return sum(piece.groups for piece in self.passes)
+
+    @property
+    def flag_count(self) -> int:
+        """Flags of a pass that go with its rows: start, held, zero_u; where it learns also zero."""
+        return 4 if self.learns else 3
 
     @property
     def learning(self) -> tuple[LearningSpec, ...]:
@@ -247,6 +247,25 @@ class Engine:
         return latency.error_stages(self.front, top=top, loops=loops)
 
     @property
+    def prime_words(self) -> int:
+        """From the issue of a row's address to that of its derivative."""
+        top, loops = (any(getattr(p, name) for p in self.passes) for name in ("top", "loops"))
+        return self.error_words + top + loops
+
+    @property
+    def primed_stage(self) -> int:
+        """From a row at the neurons to when its error may be issued a clock later.
+
+        The error pass reads derivatives `prime_words` clocks after it began, rates of the top
+        after `front`; logarithms of time constants at once.
+        """
+        if self.learns_time_constants:
+            return self.prime_stage
+        top = any(piece.top for piece in self.passes)
+        read = (self.prime_stage - self.prime_words, self.rate_stage - self.front if top else 0)
+        return max(read)
+
+    @property
     def scale_stages(self) -> int:
         """From the issue of the last row's address to the exponent of the next step."""
         return self.error_stages + 1
@@ -260,7 +279,7 @@ class Engine:
     def queue_depth(self) -> int:
         """Groups under way between their issue and the neurons: enough not to bind."""
         groups = [(piece.tiles, rows) for piece in self.passes for rows in piece.group_rows]
-        return group_queue_depth(groups, self.synapse_stages)
+        return group_queue_depth(groups, self.synapse_stages, self.state_loop)
 
     def commit_stage(self, reader_tiles: int) -> int:
         """Stage of a frame's last row in the neurons at which its reader may start.

@@ -112,6 +112,12 @@ class RegisterMap:
         """Find a window by what it shows."""
         return next(w for w in self.windows if (w.kind, w.layer) == (kind, layer))
 
+    @property
+    def flag_width(self) -> int:
+        """Bits of a word of flags; where it learns, exponents and draws lie beside them."""
+        learns = any(register.name == "NOISE[0]" for register in self.registers)
+        return 32 if learns else len(LAYER_FLAGS)
+
     @cached_property
     def json(self) -> dict[str, Any]:
         """The map as plain data, regions left out."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
+from vle.compiler.circuit.error_timing import add_error_passes, connect_errors
 from vle.compiler.circuit.eventgraph import EventGraph, GroupEvents, add_groups
 from vle.compiler.circuit.folding import ChipSpec
-from vle.compiler.circuit.geometry import Engine, Pass
+from vle.compiler.circuit.geometry import Engine
 from vle.compiler.circuit.latency import QUEUE_LATENCY
+from vle.compiler.circuit.passes import PassEvents
 
 
 @dataclass(frozen=True)
@@ -87,29 +89,16 @@ def breakdown(chip: ChipSpec) -> Breakdown:
     )
 
 
-@dataclass(frozen=True)
-class _PassEvents:
-    """First and last group of a pass."""
-
-    engine: Engine
-    piece: Pass
-    begin: int
-    last_issue: int
-    last_enter: int
-
-    @property
-    def last_row(self) -> int:
-        """From the entrance of the last group to that of its last row."""
-        return self.piece.group_rows[-1] - 1
-
-
 def timing(chip: ChipSpec) -> Timing:
     """Events of a whole chip."""
     graph = EventGraph()
     first, output_slots = chip.network.layers[0], chip.output_slots
     frame = graph.event()
     graph.after(frame, frame, first.inputs, 1)
+    errors = add_error_passes(graph, chip, frame)
     passes = _add_engines(graph, chip, frame)
+    if errors:
+        connect_errors(graph, chip, errors, passes)
     graph.after(frame, passes[0].last_issue, passes[0].piece.tiles, chip.edge(0).slots)
     _add_edges(graph, chip, passes)
     top, output = passes[len(passes) - 1], graph.event()
@@ -120,29 +109,29 @@ def timing(chip: ChipSpec) -> Timing:
     return Timing(graph, frame, output)
 
 
-def _add_engines(graph: EventGraph, chip: ChipSpec, frame: int) -> dict[int, _PassEvents]:
+def _add_engines(graph: EventGraph, chip: ChipSpec, frame: int) -> dict[int, PassEvents]:
     """Add the passes of all engines; each engine's first waits for the input frame."""
-    passes: dict[int, _PassEvents] = {}
+    passes: dict[int, PassEvents] = {}
     for engine in chip.engines:
         groups = [(piece.tiles, rows) for piece in engine.passes for rows in piece.group_rows]
-        events = add_groups(graph, groups, engine.synapse_stages, engine.queue_depth)
+        events = add_groups(
+            graph, groups, engine.synapse_stages, engine.queue_depth, engine.state_loop
+        )
         passes |= _split(engine, events)
         graph.after(events.issue[0], frame, chip.network.layers[0].inputs)
     return passes
 
 
-def _split(engine: Engine, events: GroupEvents) -> dict[int, _PassEvents]:
+def _split(engine: Engine, events: GroupEvents) -> dict[int, PassEvents]:
     found, begin = {}, 0
     for piece in engine.passes:
-        last = begin + piece.groups - 1
-        found[piece.layer] = _PassEvents(
-            engine, piece, events.issue[begin], events.issue[last], events.enter[last]
-        )
-        begin = last + 1
+        groups = slice(begin, begin + piece.groups)
+        found[piece.layer] = PassEvents(engine, piece, events.issue[groups], events.enter[groups])
+        begin += piece.groups
     return found
 
 
-def _add_edges(graph: EventGraph, chip: ChipSpec, passes: dict[int, _PassEvents]) -> None:
+def _add_edges(graph: EventGraph, chip: ChipSpec, passes: dict[int, PassEvents]) -> None:
     """Make a pass wait for its frames of the step before, and for room for its own."""
     for edge in chip.edges:
         if edge.source is None:

@@ -1,0 +1,73 @@
+"""What learning adds to the equations of a step's timing: error passes, and who waits for whom."""
+
+from __future__ import annotations
+
+from vle.compiler.circuit.eventgraph import EventGraph
+from vle.compiler.circuit.folding import ChipSpec
+from vle.compiler.circuit.geometry import Engine
+from vle.compiler.circuit.latency import sum_stage
+from vle.compiler.circuit.passes import ErrorEvents, PassEvents
+from vle.compiler.circuit.targets import target_spec
+
+CONTEXTS = 2  # error passes of an engine that may be under way
+
+
+def add_error_passes(graph: EventGraph, chip: ChipSpec, frame: int) -> dict[int, ErrorEvents]:
+    """Add the error passes of all engines, by layer, and the frames of targets; none: no learning.
+
+    Every step has a target here, and all targets are offered from the first input on.
+    """
+    if chip.learning is None:
+        return {}
+    target, passes = graph.event(), dict[int, ErrorEvents]()
+    for engine in chip.engines:
+        passes |= _add_engine(graph, engine)
+        first = passes[engine.passes[0].layer]
+        graph.after(first.begin, frame, chip.network.layers[0].inputs)
+    spec, top = target_spec(chip.learning), passes[len(passes) - 1]
+    graph.after(target, target, spec.columns, 1)
+    graph.after(target, top.issue[-1], top.last_row + top.engine.front + 1, spec.slots)
+    graph.after(top.begin, target, spec.columns)
+    return passes
+
+
+def _add_engine(graph: EventGraph, engine: Engine) -> dict[int, ErrorEvents]:
+    """One row per clock; a context, or the layer's exponent, is free when a pass has settled."""
+    found = [
+        ErrorEvents(engine, piece, tuple(graph.event() for _ in range(piece.groups)))
+        for piece in engine.passes
+    ]
+    groups = [pair for e in found for pair in zip(e.issue, e.piece.group_rows, strict=True)]
+    for place, (event, rows) in enumerate(groups):
+        following, wrap = (place + 1) % len(groups), int(place + 1 == len(groups))
+        graph.after(groups[following][0], event, rows, wrap)
+    most = min(CONTEXTS, len(found))
+    for place, errors in enumerate(found):
+        before, wrap = found[place - most], int(place < most)
+        settled = before.last_row + engine.scale_stages + 1
+        graph.after(errors.begin, before.issue[-1], settled, wrap)
+    return {errors.piece.layer: errors for errors in found}
+
+
+def connect_errors(
+    graph: EventGraph,
+    chip: ChipSpec,
+    errors: dict[int, ErrorEvents],
+    passes: dict[int, PassEvents],
+) -> None:
+    """Make passes wait for errors of the same step, and errors for passes of the step before."""
+    for layer, error in errors.items():
+        engine, step = error.engine, passes[layer]
+        for group, rows in enumerate(error.piece.group_rows):
+            graph.after(step.issue[group], error.issue[group], rows + engine.error_stages)
+            graph.after(error.issue[group], step.enter[group], engine.primed_stage + 1, 1)
+        if layer:
+            graph.after(error.begin, passes[layer - 1].begin, 1, 1)
+    for edge in chip.sums:
+        source, sink = passes[edge.source], errors[edge.sink]
+        tile = 0 if edge.kind == "down" else source.piece.spec.inputs // edge.simd
+        stage = sum_stage(source.engine.pe) + 1
+        graph.after(sink.begin, source.last_issue, tile + stage, 1)
+        if edge.kind == "down":
+            taken = sink.last_row + sink.engine.front + 1
+            graph.after(source.last_issue, sink.issue[-1], taken)

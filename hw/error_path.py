@@ -1,0 +1,258 @@
+"""The errors of an engine: when they are worked on, what they hear, and where they go."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from vle.compiler.circuit.geometry import Engine
+from vle.compiler.learning.derivative import PRIME_WIDTH
+from vle.compiler.learning.errors import SUM_WIDTH
+from vle.hw.error_memory import ErrorMemory, WordMemory
+from vle.hw.error_scheduler import CONTEXTS, ErrorScheduler
+from vle.hw.error_unit import PART_WIDTH, RATE_WIDTH, ErrorUnit
+from vle.hw.learning_registers import STATE_WIDTH, LearningRegisters
+from vle.hw.numeric import Delay
+from vle.hw.rescale import EXPONENT_WIDTH
+
+
+class ErrorPath(wiring.Component):
+    """Error passes of an engine's layers: `ErrorScheduler`, `ErrorUnit`, and the words between.
+
+    Parameters
+    ----------
+    engine
+        Geometry.
+    pending_limit
+        Steps that the input may be ahead of this engine.
+
+    Members
+    -------
+    step, step_target, step_freeze, hear_ready, hear_start, waiting, sums_ready, loop_sums_ready
+        As in `ErrorScheduler`.
+    target_ready, is_error
+        Whether a target frame is there; whether it is the descent itself.
+    begin, take, took
+        Per place: an error pass begins; it takes its next words, from above and of its own; these
+        were the last.
+    take_target
+        It takes the next word of a target.
+    above<k>, above_exponent<k>, loop<k>, loop_exponent<k>
+        Of the layer at place `k`: words, 2 clocks after `take`, and their exponents.
+    rate, tau_rate
+        Per place.
+    primed, prime_valid, prime_neuron, prime, rate_valid, top_row, top_rate
+        From the neurons: derivatives of one more group come; a derivative; a rate of the top.
+    group, e, signal, row_group, row_lane, row_signal, errors
+        As in `ErrorMemory`; `errors`: those of one more group are there.
+    noise, before
+        Per place: state of the draws and exponent of the error pass that began last.
+    zero, zero_write, zero_data
+        Per place: no error pass since reset; from the bus.
+    exponent_word, noise_word, exponent_write, noise_write, data
+        Registers as the bus sees them, per place.
+    o_exponent
+        Of the error that the `ErrorUnit`, at `unit`, gives in this clock.
+    """
+
+    def __init__(self, engine: Engine, pending_limit: int):
+        self.engine = engine
+        self.scheduler = ErrorScheduler(engine, pending_limit)
+        self.unit, self.memory = ErrorUnit(engine), ErrorMemory(engine)
+        self.primes = WordMemory(PRIME_WIDTH, engine.neurons)
+        self.registers = [LearningRegisters(learning) for learning in engine.learning]
+        self.top = next((k for k, piece in enumerate(engine.passes) if piece.top), None)
+        if self.top is not None:
+            spec = engine.layers[self.top]
+            self.rates = WordMemory(spec.rate_format.width, spec.outputs)
+        super().__init__(self._members())
+
+    def _members(self) -> dict:
+        engine, places = self.engine, len(self.engine.passes)
+        per_place = ("hear_ready", "hear_start", "waiting", "sums_ready", "loop_sums_ready")
+        memory = self.memory.signature.members
+        members = {
+            **dict.fromkeys(("step", "step_target", "step_freeze"), In(1)),
+            **dict.fromkeys(per_place, In(places)),
+            **dict.fromkeys(("target_ready", "is_error", "primed", "prime_valid"), In(1)),
+            **dict.fromkeys(("begin", "take", "took"), Out(places)),
+            "take_target": Out(1),
+            "o_exponent": Out(signed(EXPONENT_WIDTH)),
+            **dict.fromkeys(("rate", "tau_rate"), In(RATE_WIDTH).array(places)),
+            "prime_neuron": In(range(max(2, engine.neurons))),
+            "prime": In(signed(PRIME_WIDTH)),
+            "rate_valid": In(1),
+            "top_row": In(range(max(2, *(spec.outputs for spec in engine.layers)))),
+            "top_rate": In(signed(engine.rate_width)),
+            **{name: memory[name] for name in ("group", "e", "signal")},
+            **{name: memory[name] for name in ("row_group", "row_lane", "row_signal")},
+            "errors": Out(1),
+            "noise": Out(STATE_WIDTH).array(places),
+            "before": Out(signed(EXPONENT_WIDTH)).array(places),
+            "zero": Out(places, init=(1 << places) - 1),
+            **dict.fromkeys(("zero_write", "zero_data"), In(places)),
+            **dict.fromkeys(("exponent_word", "noise_word"), Out(32).array(places)),
+            **dict.fromkeys(("exponent_write", "noise_write"), In(places)),
+            "data": In(32),
+        }
+        for k in range(places):
+            members |= {f"{name}{k}": In(signed(SUM_WIDTH)) for name in ("above", "loop")}
+            for name in ("above", "loop"):
+                members[f"{name}_exponent{k}"] = In(signed(PART_WIDTH))
+        return members
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        m.submodules.scheduler, m.submodules.unit = self.scheduler, self.unit
+        m.submodules.memory, m.submodules.primes = self.memory, self.primes
+        for k, registers in enumerate(self.registers):
+            m.submodules[f"registers{k}"] = registers
+        self._zero, self._told = self._flags_of_row(m)
+        self._schedule(m)
+        self._contexts(m)
+        self._words(m)
+        self._primes(m)
+        self._results(m)
+        self._registers(m)
+        return m
+
+    def _schedule(self, m: Module) -> None:
+        """Pass on what passes wait for, and what they do."""
+        scheduler, unit = self.scheduler, self.unit
+        told = ("step", "step_target", "step_freeze", "primed")
+        told += ("hear_ready", "hear_start", "waiting", "sums_ready", "loop_sums_ready")
+        m.d.comb += [
+            *(getattr(scheduler, name).eq(getattr(self, name)) for name in told),
+            scheduler.target_ready.eq(self.target_ready),
+            scheduler.rates_ready.eq(1),
+            scheduler.settled.eq(unit.scale_valid),
+            self.begin.eq(scheduler.begin),
+            *(
+                getattr(unit, name).eq(getattr(scheduler, name))
+                for name in ("valid", "place", "row", "neuron", "last", "context")
+            ),
+        ]
+
+    def _contexts(self, m: Module) -> None:
+        """Load what a pass is worked on with when it begins; it stands from the next clock on."""
+        scheduler, place = self.scheduler, self.scheduler.place
+
+        def here(words) -> Value:
+            return Array(words)[place]
+
+        places = range(len(self.engine.passes))
+        top = Array([piece.top for piece in self.engine.passes])[place]
+        new = {
+            "blank": scheduler.start | scheduler.held,
+            "zero": self.zero.bit_select(place, 1),
+            "learn": ~scheduler.freeze,
+            "has_above": ~top | scheduler.has_target,
+            "is_target": top,
+            "is_error": self.is_error,
+            "above_exponent": here([getattr(self, f"above_exponent{k}") for k in places]),
+            "loop_exponent": here([getattr(self, f"loop_exponent{k}") for k in places]),
+            "exponent": here([registers.exponent for registers in self.registers]),
+            "exponent_before": here([registers.before for registers in self.registers]),
+            "quiet": here([registers.quiet for registers in self.registers]),
+            "noise": here([registers.next_noise for registers in self.registers]),
+            "rate": here(list(self.rate)),
+            "tau_rate": here(list(self.tau_rate)),
+        }
+        for context in range(CONTEXTS):
+            load = scheduler.begin.any() & (scheduler.context == context)
+            for name, value in new.items():
+                port = getattr(self.unit, name)[context]
+                kept = Signal.like(port, name=f"{name}{context}")
+                with m.If(load):
+                    m.d.sync += kept.eq(value)
+                m.d.comb += port.eq(kept)
+
+    def _words(self, m: Module) -> None:
+        """Ask for each row's words in time, and choose those of its layer when they come."""
+        scheduler, front, words = self.scheduler, self.engine.front, self.engine.error_words
+        place = Delay(m, scheduler.place, "place")
+        valid = Delay(m, scheduler.valid, "valid")
+        last = Delay(m, scheduler.valid & scheduler.last, "last")
+        row = Delay(m, scheduler.row, "row")
+        places = range(len(self.engine.passes))
+        m.d.comb += [
+            self.take.eq(Mux(valid[front], 1 << place[front], 0)),
+            self.take_target.eq(self._told[front]),
+            self.took.eq(Mux(last[front], 1 << place[front], 0)),
+            self.unit.above.eq(Array([getattr(self, f"above{k}") for k in places])[place[words]]),
+            self.unit.loop.eq(Array([getattr(self, f"loop{k}") for k in places])[place[words]]),
+        ]
+        if self.top is not None:
+            m.submodules.rates = rates = self.rates
+            m.d.comb += [
+                rates.w_valid.eq(self.rate_valid),
+                rates.w_index.eq(self.top_row),
+                rates.w_data.eq(self.top_rate),
+                rates.index.eq(row[front]),
+                self.unit.r.eq(Mux(self._zero[words], 0, rates.o)),
+            ]
+
+    def _flags_of_row(self, m: Module) -> tuple[Delay, Delay]:
+        """Whether a row's pass is its layer's first since reset; whether it has a target."""
+        scheduler = self.scheduler
+        now = Cat(self.zero.bit_select(scheduler.place, 1), scheduler.has_target)
+        kept = Signal(2, name="pass_flags")
+        flags = Mux(scheduler.begin.any(), now, kept)
+        m.d.sync += kept.eq(flags)
+        return Delay(m, flags[0], "zero"), Delay(m, scheduler.valid & flags[1], "told")
+
+    def _primes(self, m: Module) -> None:
+        primes, words = self.primes, self.engine.prime_words
+        m.d.comb += [
+            primes.w_valid.eq(self.prime_valid),
+            primes.w_index.eq(self.prime_neuron),
+            primes.w_data.eq(self.prime),
+            primes.index.eq(self.unit.prime_neuron),
+            self.unit.prime.eq(Mux(self._zero[words + 2], 0, primes.o)),
+        ]
+
+    def _results(self, m: Module) -> None:
+        """Keep errors for the synapses, and signals for the neurons too."""
+        unit, memory = self.unit, self.memory
+        context = Delay(m, self.scheduler.context, "context")[self.engine.error_stages]
+        m.d.comb += [
+            self.o_exponent.eq(Mux(context, unit.exponent[1], unit.exponent[0])),
+            memory.w_valid.eq(unit.o_valid),
+            memory.w_last.eq(unit.o_last),
+            memory.w_e.eq(unit.e),
+            memory.w_signal.eq(unit.signal),
+            memory.group.eq(self.group),
+            memory.row_group.eq(self.row_group),
+            memory.row_lane.eq(self.row_lane),
+            self.errors.eq(memory.written),
+            self.e.eq(memory.e),
+            self.signal.eq(memory.signal),
+            self.row_signal.eq(memory.row_signal),
+        ]
+
+    def _registers(self, m: Module) -> None:
+        """Exponents and draws of each layer; the flag of those that a reset has zeroed."""
+        unit = self.unit
+        for k, registers in enumerate(self.registers):
+            zero = self.zero[k]
+            before = Mux(zero, registers.exponent, registers.before)
+            word = Cat(registers.exponent, registers.quiet)
+            high = before.as_unsigned()
+            m.d.comb += [
+                registers.begin.eq(self.scheduler.begin[k]),
+                registers.scale_write.eq(unit.scale_valid & (unit.scale_place == k)),
+                registers.scale_exponent.eq(unit.scale_exponent),
+                registers.scale_quiet.eq(unit.scale_quiet),
+                registers.exponent_write.eq(self.exponent_write[k]),
+                registers.noise_write.eq(self.noise_write[k]),
+                registers.data.eq(self.data),
+                self.noise[k].eq(registers.noise),
+                self.before[k].eq(registers.before),
+                self.exponent_word[k].eq(word | high << 16),
+                self.noise_word[k].eq(registers.next_noise),
+            ]
+            with m.If(self.scheduler.begin[k]):
+                m.d.sync += zero.eq(0)
+            with m.If(self.zero_write[k]):
+                m.d.sync += zero.eq(self.zero_data[k])
