@@ -12,6 +12,7 @@ from random_learning import random_network, with_rates
 from random_specs import random_spec
 
 from vle.compiler import fast
+from vle.compiler import run as design_run
 from vle.compiler.fast import KINDS, CompilerError, Probe, build, checks
 from vle.compiler.fast.checks import is_narrow
 from vle.compiler.fixed import Fixed
@@ -297,6 +298,23 @@ def test_inference_in_words_of_64_bits():
         for t, (after, _) in enumerate(spec.trace(x)):
             assert got.output[t].tolist() == after.layers[-1].r.tolist()
     assert seen == 20
+
+
+@pytest.mark.parametrize("aligned", [False, True])
+def test_designs_run_the_same_in_both(aligned, monkeypatch):
+    rng = np.random.default_rng(4)
+    spec = random_spec(rng, [3, 4, 5, 2])
+    fmt = spec.layers[0].x_format
+    x = rng.integers(fmt.low, fmt.high + 1, (2, 20, 3, 3))
+    found = []
+    for long in (0, 1 << 40):
+        monkeypatch.setattr(design_run, "LONG", long)
+        session = design_run.Session()
+        for part in x:
+            got = design_run.run_raw(spec, session, part, aligned=aligned, trace=True)
+            found.append(words_of((got.output, got.u, got.r, session.saturation)))
+            found[-1] += words_of(session.state)
+    assert found[:2] == found[2:]
 
 
 @pytest.mark.parametrize(
