@@ -65,6 +65,8 @@ class NeuronPipeline(wiring.Component):
         Where it learns: a bias was clamped.
     task_valid, task_neuron, signal_m, signal_r, log_neuron, log_m, log_r
         Where time constants learn, as in `TimeConstants`.
+    constant_neuron, alpha_write, rho_write, alpha_word, rho_word
+        Where inputs are filtered, as in `TraceUnit`.
     access_<kind>, access_value<k>, access_delta<k>
         From the bus: parameters and potentials by neuron; tables.
     """
@@ -110,6 +112,11 @@ class NeuronPipeline(wiring.Component):
             self.time_constants = TimeConstants(engine)
             inner = self.time_constants.signature.members
             members |= {name: inner[name] for name in (*TASK, *LOGS)}
+        if engine.trace_groups:
+            width = engine.constant_width
+            members["constant_neuron"] = Out(range(max(2, engine.neurons)))
+            for kind in ("alpha", "rho"):
+                members |= {f"{kind}_write": Out(1), f"{kind}_word": Out(width)}
         for kind in neuron_kinds(engine):
             members[f"access_{kind}"] = In(AccessSignature(self.neuron_bits))
         for k, table in enumerate(tables(engine)):
@@ -133,6 +140,8 @@ class NeuronPipeline(wiring.Component):
         else:
             alpha = self._parameter(m, "alpha", neuron[2])[1]
             rho = self._parameter(m, "rho", neuron[2])[1]
+        if engine.trace_groups:
+            self._tell_constants(m, neuron, valid)
         d = Signal(signed(engine.u_width + 1))
         m.d.sync += d.eq(current - u[front + CURRENT_STAGE])
         at, addend = (place[front + 5], place[front + 6]), u[front + 5]
@@ -204,6 +213,22 @@ class NeuronPipeline(wiring.Component):
                 port = getattr(self, f"access_{kind}")
                 wiring.connect(m, wiring.flipped(port), getattr(unit, f"access_{kind}"))
         return unit.alpha, unit.rho
+
+    def _tell_constants(self, m: Module, neuron: Delay, valid: Delay) -> None:
+        """Show constants as they follow from logarithms, or as the bus writes them."""
+        if self.engine.learns_time_constants:
+            stage, unit = self.engine.front + CURRENT_STAGE + 1, self.time_constants
+            m.d.comb += self.constant_neuron.eq(neuron[stage])
+            pairs = [(valid[stage], unit.alpha), (valid[stage], unit.rho)]
+        else:
+            ports = (self.access_alpha, self.access_rho)
+            pairs = [(port.write, port.w_data) for port in ports]
+            m.d.comb += self.constant_neuron.eq(
+                Mux(ports[0].active, *(port.address for port in ports))
+            )
+        for kind, (write, word) in zip(("alpha", "rho"), pairs, strict=True):
+            m.d.comb += getattr(self, f"{kind}_write").eq(write)
+            m.d.comb += getattr(self, f"{kind}_word").eq(word)
 
     def _learned_bias(self, m: Module, place: Delay, neuron: Delay) -> Value:
         """Return a neuron's bias at stage 1, which is updated behind it."""

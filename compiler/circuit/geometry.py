@@ -168,6 +168,21 @@ class Engine:
         return any(learning.time_constants for learning in self.learning)
 
     @property
+    def trace_groups(self) -> int:
+        """Traces per column, of the layer that has the most; 0 where none hears filtered inputs."""
+        return max((learning.groups for learning in self.learning), default=0)
+
+    @property
+    def trace_columns(self) -> int:
+        """Columns of the layers that hear filtered inputs."""
+        return sum(p.spec.columns for p in self.passes if p.learning and p.learning.filtered)
+
+    @property
+    def trace_tiles(self) -> int:
+        """Words of their inputs."""
+        return sum(p.tiles for p in self.passes if p.learning and p.learning.filtered)
+
+    @property
     def weight_width(self) -> int:
         """Bits of a weight."""
         return max(spec.weight_width for spec in self.layers)

@@ -72,6 +72,8 @@ def activation_stages(spec: ActivationSpec) -> int:
 ERROR_WORDS = 2  # of a row's words at the error unit, where its time constants do not learn
 CONSTANTS_FRONT = 4  # more for constants that follow from logarithms
 PRIME_OF_RATE = 3  # of a derivative after the rate that it follows from
+TRACE_BEGIN = 3  # from a pass's first tile to its first column at the traces, at least
+TRACE_DRAIN = 7  # from a column at the traces to its new words
 SOFTMAX_STAGES = 39  # from the last rate of the top to when its first probability may be read
 LEARNED_STATE_LOOP = 16  # of a logarithm, read to written
 

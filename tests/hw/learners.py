@@ -65,8 +65,9 @@ def learner(
         "tau_rate": Rate.of(float(2.0 ** rng.uniform(-12, 2))),
     } | options
     layer = replace(layer, scale=np.ones(n, np.int64), scale_width=1)
-    if chosen["plasticity"] == "filtered" and chosen["time_constants"]:
-        chosen["group"] = np.arange(n)
+    if chosen["plasticity"] == "filtered":
+        most = n if chosen["time_constants"] else chosen.pop("groups", 3)
+        chosen["group"] = np.arange(n) % most
     if chosen["time_constants"]:
         words = time_constants.derive(time_constants.Logs(chosen["log_m"], chosen["log_r"]))
         chosen |= {"kappa": words.kappa, "beta": words.beta}
