@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from vle.compiler.circuit.geometry import Engine
 from vle.compiler.learning.updates import SIGNAL_WIDTH
-from vle.hw.bus import AccessSignature
+from vle.hw.bus import APART, AccessSignature
 from vle.hw.numeric import Delay
 
 
@@ -67,7 +67,7 @@ class ErrorMemory(wiring.Component):
             m.d.sync += group.eq(Mux(group == engine.groups - 1, 0, group + 1))
         words = {}
         for name, data in (("e", self.w_e), ("signal", self.w_signal)):
-            memory = Memory(shape=engine.pe * len(data), depth=engine.groups, init=[])
+            memory = Memory(shape=engine.pe * len(data), depth=engine.groups, init=[], attrs=APART)
             m.submodules[name] = words[name] = memory
             write, read = memory.write_port(granularity=len(data)), memory.read_port()
             m.d.comb += [
@@ -119,7 +119,9 @@ class WordMemory(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         access = self.access
-        m.submodules.memory = memory = Memory(shape=signed(self.width), depth=self.depth, init=[])
+        m.submodules.memory = memory = Memory(
+            shape=signed(self.width), depth=self.depth, init=[], attrs=APART
+        )
         write, read = memory.write_port(), memory.read_port()
         m.d.sync += self.o.eq(read.data)
         m.d.comb += [

@@ -15,6 +15,7 @@ from vle.hw.error_unit import PART_WIDTH, RATE_WIDTH, ErrorUnit
 from vle.hw.learning_registers import STATE_WIDTH, LearningRegisters
 from vle.hw.numeric import Delay
 from vle.hw.rescale import EXPONENT_WIDTH
+from vle.hw.softmax import Softmax
 
 
 class ErrorPath(wiring.Component):
@@ -26,6 +27,8 @@ class ErrorPath(wiring.Component):
         Geometry.
     pending_limit
         Steps that the input may be ahead of this engine.
+    loss
+        Of the network: what targets are compared with.
 
     Members
     -------
@@ -56,7 +59,7 @@ class ErrorPath(wiring.Component):
         Of the error that the `ErrorUnit`, at `unit`, gives in this clock.
     """
 
-    def __init__(self, engine: Engine, pending_limit: int):
+    def __init__(self, engine: Engine, pending_limit: int, loss: str):
         self.engine = engine
         self.scheduler = ErrorScheduler(engine, pending_limit)
         self.unit, self.memory = ErrorUnit(engine), ErrorMemory(engine)
@@ -65,7 +68,11 @@ class ErrorPath(wiring.Component):
         self.top = next((k for k, piece in enumerate(engine.passes) if piece.top), None)
         if self.top is not None:
             spec = engine.layers[self.top]
-            self.rates = WordMemory(spec.rate_format.width, spec.outputs)
+            if loss == "cross_entropy":
+                self.rates = Softmax(spec)
+            else:
+                self.rates = WordMemory(spec.rate_format.width, spec.outputs)
+            self.nothing = getattr(self.rates, "nothing", 0)
         super().__init__(self._members())
 
     def _members(self) -> dict:
@@ -125,7 +132,9 @@ class ErrorPath(wiring.Component):
         m.d.comb += [
             *(getattr(scheduler, name).eq(getattr(self, name)) for name in told),
             scheduler.target_ready.eq(self.target_ready),
-            scheduler.rates_ready.eq(1),
+            scheduler.rates_ready.eq(
+                getattr(self.rates, "ready", 1) if self.top is not None else 1
+            ),
             scheduler.settled.eq(unit.scale_valid),
             self.begin.eq(scheduler.begin),
             *(
@@ -190,7 +199,7 @@ class ErrorPath(wiring.Component):
                 rates.w_index.eq(self.top_row),
                 rates.w_data.eq(self.top_rate),
                 rates.index.eq(row[front]),
-                self.unit.r.eq(Mux(self._zero[words], 0, rates.o)),
+                self.unit.r.eq(Mux(self._zero[words], self.nothing, rates.o)),
             ]
 
     def _flags_of_row(self, m: Module) -> tuple[Delay, Delay]:

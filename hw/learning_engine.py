@@ -29,6 +29,8 @@ class LearningEngine(Engine):
     ----------
     engine, pending_limit
         As in `Engine`.
+    loss
+        Of the network.
 
     Members
     -------
@@ -47,8 +49,8 @@ class LearningEngine(Engine):
     What errors need is at `errors`, an `ErrorPath`; the others are those of `Engine`.
     """
 
-    def __init__(self, engine: Geometry, pending_limit: int):
-        self.errors = ErrorPath(engine, pending_limit)
+    def __init__(self, engine: Geometry, pending_limit: int, loss: str):
+        self.errors = ErrorPath(engine, pending_limit, loss)
         super().__init__(engine, pending_limit)
 
     def _more_members(self) -> dict[str, Member]:
@@ -175,7 +177,7 @@ class LearningEngine(Engine):
             here = unit.o_place == k
             m.d.comb += [
                 error.eq(unit.clamped_error & here),
-                signal.eq(unit.clamped_signal & here),
+                signal.eq(Mux(here, unit.clamped_signal, 0)),
                 weight.eq(Mux(synapses.clamped_place == k, synapses.clamped, 0)),
                 bias.eq(neurons.clamped_bias & (neurons.clamped_bias_place == k)),
             ]

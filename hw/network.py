@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from vle.compiler.circuit.edges import Edge
 from vle.compiler.circuit.folding import ChipSpec
+from vle.compiler.circuit.geometry import Engine as Geometry
 from vle.compiler.circuit.registers import COUNTERS, register_map
 from vle.hw.bus import BusSignature
 from vle.hw.counters import Counters
@@ -96,8 +97,7 @@ class NetworkCore(wiring.Component):
         chip, cleared = self.chip, ResetInserter(self.clear)
         limit = sum(edge.slots for edge in chip.edges) + 2
         learns = chip.learning is not None
-        kind = LearningEngine if learns else Engine
-        engines = [kind(engine, limit) for engine in chip.engines]
+        engines = [self._engine(engine, limit) for engine in chip.engines]
         buffers = [FrameBuffer(edge, learns=learns and not edge.recurrent) for edge in chip.edges]
         receiver, sender = FrameReceiver(chip.network.layers[0], learns=learns), FrameSender(chip)
         m.submodules.receiver, m.submodules.sender = cleared(receiver), cleared(sender)
@@ -131,6 +131,12 @@ class NetworkCore(wiring.Component):
         if self.shown:
             self._connect_trace(m, engines)
         return m
+
+    def _engine(self, engine: Geometry, limit: int) -> Engine:
+        learning = self.chip.learning
+        if learning is None:
+            return Engine(engine, limit)
+        return LearningEngine(engine, limit, learning.loss)
 
     def _place(self, layer: int | None, engines: list[Engine]) -> tuple[Engine, int]:
         """Engine of a layer, and the layer's place in it."""

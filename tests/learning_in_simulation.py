@@ -205,14 +205,18 @@ class LearningChip:
                 ("v", k): state.v,
                 ("prime", k): state.prime,
             }
+            if state.logs is not None:
+                found |= {("log_m", k): state.logs.log_m, ("log_r", k): state.logs.log_r}
+            if state.sensitivity is not None:
+                names = ("sense_low", "sense_m", "sense_r")
+                pairs = zip(names, state.sensitivity, strict=True)
+                found |= {(name, k): words for name, words in pairs}
             if k:
                 found["down", k] = state.down
             if state.loop.size:
                 found["loop_error", k] = state.loop
         top = len(self.state.run.layers) - 1
-        if self.net.loss == "squared_error":
-            found["rate", top] = self.state.run.layers[top].r[0]
-        return found
+        return found | {("rate", top): self.state.run.layers[top].r[0]}
 
     def addresses(self, window: Window) -> np.ndarray:
         """Word addresses of a window in the order of the model's arrays."""

@@ -12,10 +12,12 @@ from vle.compiler.circuit.folding import ChipSpec, EngineSpec, Folding
 from vle.compiler.circuit.targets import target_spec
 from vle.compiler.fixed import Fixed
 from vle.compiler.layer import LayerSpec
+from vle.compiler.learning import time_constants
 from vle.compiler.learning.derivative import DerivativeSpec, OfRate, OfTable, Pieces
 from vle.compiler.learning.network import LearningNetwork
 from vle.compiler.learning.rate import Rate
 from vle.compiler.learning.spec import MOST_GROUPS, LearningSpec
+from vle.compiler.learning.time_constants import Logs
 from vle.compiler.network import NetworkSpec
 
 Generator = np.random.Generator
@@ -200,59 +202,85 @@ def derivative(rng: Generator, spec: LayerSpec) -> DerivativeSpec:
     return OfRate(0, f_r, 2 * f_r - point)
 
 
+def own_pace(rng: Generator, spec: LayerSpec) -> tuple[LayerSpec, Logs]:
+    """The same layer with time constants that follow from logarithms, and those."""
+    logs = Logs(*rng.integers(0, 6 << time_constants.LOG_BITS, (2, spec.outputs)))
+    words = time_constants.derive(logs)
+    changed = replace(
+        spec,
+        alpha=words.alpha,
+        rho=words.rho,
+        constant_width=time_constants.CONSTANT_WIDTH,
+        alpha_shift=time_constants.UNIT_SHIFT,
+        rho_shift=time_constants.RATIO_SHIFT,
+    )
+    return changed, logs
+
+
+def groups(rng: Generator, neurons: int, *, alone: bool) -> np.ndarray:
+    """Which trace each neuron hears."""
+    if alone:
+        return np.arange(neurons)
+    drawn = rng.integers(0, min(neurons, MOST_GROUPS), neurons)
+    return np.unique(drawn, return_inverse=True)[1]
+
+
 def layer_learning(
-    rng: Generator, spec: LayerSpec, *, plasticity: str = "prospective", loop: bool = True
-) -> LearningSpec:
-    """Learning of one layer that moves its weights, and sometimes drives them to their ends."""
-    n, width = spec.outputs, int(rng.integers(12, 18))
-    update_shift = int(rng.integers(17, 31))
-    groups = np.zeros(n, np.int64)
-    if plasticity == "filtered":
-        groups = np.sort(rng.integers(0, min(n, MOST_GROUPS), n))
-        groups = np.unique(groups, return_inverse=True)[1]
-    exponent = int(rng.integers(-20, 0))
+    rng: Generator,
+    spec: LayerSpec,
+    *,
+    plasticity: str = "prospective",
+    loop: bool = True,
+    paces: bool = False,
+) -> tuple[LayerSpec, LearningSpec]:
+    """A layer and learning that moves its weights, and sometimes drives them to their ends."""
+    n, width, filtered = spec.outputs, int(rng.integers(12, 18)), plasticity == "filtered"
+    logs = Logs(np.zeros(n, np.int64), np.zeros(n, np.int64))
+    kappa = rng.integers(0, 1 << spec.constant_width, n)
+    beta = rng.integers(0, (1 << spec.constant_width - 1) + 1, n)
+    shifts = (spec.constant_width - 2, spec.constant_width - 1)
+    if paces:
+        spec, logs = own_pace(rng, spec)
+        words = time_constants.derive(logs)
+        kappa, beta = words.kappa, words.beta
+        shifts = (time_constants.RATIO_SHIFT, time_constants.UNIT_SHIFT)
+    update_shift, exponent = int(rng.integers(17, 31)), int(rng.integers(-20, 0))
     f_w = spec.scale_shift + spec.u_format.f_bits - spec.x_format.f_bits
     point = f_w - spec.x_format.f_bits + update_shift + exponent
     reach = 16 + width - 1 + point - int(rng.integers(12, 19))  # so many bits above a signal's
-    return LearningSpec(
+    tau_reach = 16 + width - 1 + time_constants.LOG_BITS + exponent - int(rng.integers(8, 16))
+    return spec, LearningSpec(
         plasticity=plasticity,
         loop=loop and spec.recurrent,
-        time_constants=False,
+        time_constants=paces,
         derivative=derivative(rng, spec),
         prime_shift=int(rng.integers(15, 19)),
-        kappa=rng.integers(0, 1 << spec.constant_width, n),
-        beta=rng.integers(0, (1 << spec.constant_width - 1) + 1, n),
-        kappa_shift=spec.constant_width - 2,
-        beta_shift=spec.constant_width - 1,
+        kappa=kappa,
+        beta=beta,
+        kappa_shift=shifts[0],
+        beta_shift=shifts[1],
         error_width=width,
         v_width=width + int(rng.integers(0, 9)),
         update_shift=update_shift,
-        group=groups,
-        bar_drop=int(rng.integers(0, 4)) if plasticity == "filtered" else 0,
-        log_high=(1 << 24) - 1,
-        log_m=np.zeros(n, np.int64),
-        log_r=np.zeros(n, np.int64),
+        group=groups(rng, n, alone=paces) if filtered else np.zeros(n, np.int64),
+        bar_drop=int(rng.integers(0, 4)) if filtered else 0,
+        log_high=7 << time_constants.LOG_BITS,
+        log_m=logs.log_m,
+        log_r=logs.log_r,
         exponent=exponent,
         seed=int(rng.integers(1, 1 << 32)),
         rate=Rate(int(rng.integers(1 << 12, 1 << 16)), int(np.clip(reach, -128, 127))),
-        tau_rate=Rate(),
+        tau_rate=Rate(int(rng.integers(1 << 12, 1 << 16)), int(np.clip(tau_reach, -128, 127))),
     )
 
 
 def learning(
-    rng: Generator,
-    spec: NetworkSpec,
-    *,
-    loss: str = "squared_error",
-    plasticity: str = "prospective",
-    loop: bool = True,
+    rng: Generator, spec: NetworkSpec, *, loss: str = "squared_error", **options
 ) -> LearningNetwork:
     """Learning of a random network."""
-    spec = of_powers(rng, spec)
-    each = tuple(
-        layer_learning(rng, layer, plasticity=plasticity, loop=loop) for layer in spec.layers
-    )
-    return LearningNetwork(spec, each, loss)
+    pairs = [layer_learning(rng, layer, **options) for layer in of_powers(rng, spec).layers]
+    layers, each = zip(*pairs, strict=True)
+    return LearningNetwork(NetworkSpec(layers), each, loss)
 
 
 def learning_chip(

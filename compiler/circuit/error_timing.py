@@ -5,7 +5,7 @@ from __future__ import annotations
 from vle.compiler.circuit.eventgraph import EventGraph
 from vle.compiler.circuit.folding import ChipSpec
 from vle.compiler.circuit.geometry import Engine
-from vle.compiler.circuit.latency import sum_stage
+from vle.compiler.circuit.latency import SOFTMAX_STAGES, sum_stage
 from vle.compiler.circuit.passes import ErrorEvents, PassEvents
 from vle.compiler.circuit.targets import target_spec
 
@@ -63,6 +63,11 @@ def connect_errors(
             graph.after(error.issue[group], step.enter[group], engine.primed_stage + 1, 1)
         if layer:
             graph.after(error.begin, passes[layer - 1].begin, 1, 1)
+    top = len(passes) - 1
+    if chip.learning is not None and chip.learning.loss == "cross_entropy":
+        step = passes[top]
+        ready = step.last_row + step.engine.rate_stage + SOFTMAX_STAGES
+        graph.after(errors[top].begin, step.last_enter, ready, 1)
     for edge in chip.sums:
         source, sink = passes[edge.source], errors[edge.sink]
         tile = 0 if edge.kind == "down" else source.piece.spec.inputs // edge.simd
