@@ -110,14 +110,16 @@ def _import_foreign(model: ModelProto) -> Imported:
     from vle.compiler.frontend.graph import Graph  # noqa: PLC0415
     from vle.compiler.frontend.layers import build_layers  # noqa: PLC0415
     from vle.compiler.frontend.outputs import choose_output  # noqa: PLC0415
-    from vle.compiler.frontend.reading import read_steps  # noqa: PLC0415
+    from vle.compiler.frontend.reading import check_valid, read_steps  # noqa: PLC0415
     from vle.compiler.frontend.registry import check_operators  # noqa: PLC0415
     from vle.sim import Network  # noqa: PLC0415
 
     with np.errstate(all="ignore"):  # what is not finite is refused, with its node
         graph = Graph(model)
         check_operators(graph)
-        script = read_steps(graph, build_chain(graph, *choose_output(graph)))
+        output = choose_output(graph)
+        check_valid(graph)
+        script = read_steps(graph, build_chain(graph, *output))
         built = build_layers(script.steps, script.inputs)
     if not built.layers:
         raise CompileError("model must have at least one layer, not none")

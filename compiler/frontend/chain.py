@@ -72,17 +72,21 @@ class Operation:
         """Return the error that names this node."""
         return CompileError(message, node=self.node)
 
-    def constant(self, index: int) -> NDArray[Any] | None:
+    def constant(self, index: int, *, text: bool = False) -> NDArray[Any] | None:
         """Constant operand at a position, None where the input is not given.
 
         Raises
         ------
         CompileError
-            If the operand is computed while the model runs.
+            If the operand is computed while the model runs, or is complex, or text unless that may
+            be.
         """
         if index in self.unknown:
             raise self.refuse(f"input {index} must be a constant, not computed from the input")
-        return self.operands[index] if index < len(self.operands) else None
+        array = self.operands[index] if index < len(self.operands) else None
+        if array is not None and array.dtype.kind in ("c" if text else "cOSU"):
+            raise self.refuse(f"input {index} must be of real numbers, not {array.dtype}")
+        return array
 
     def number(self, index: int, default: float) -> float:
         """Constant operand that must be a single number."""

@@ -95,7 +95,7 @@ def _zipmap(operation: Operation, frame: Frame, sizes: Sizes) -> Reading:
 
 @operator(CLASSES, "nothing: the label of a class is left to the host", "behind ArgMax")
 def _labels(operation: Operation, frame: Frame, sizes: Sizes) -> Reading:
-    labels = operation.constant(0)
+    labels = operation.constant(0, text=True)
     if operation.data_index != 1 or labels is None or not frame.ended:
         raise operation.refuse("must name the class that ArgMax found")
     return Reading(frame, host=HostStep("Labels", tuple(labels.ravel().tolist())))

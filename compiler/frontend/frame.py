@@ -106,7 +106,7 @@ def input_frame(kind: TypeProto) -> Frame:
     if not kind.HasField("tensor_type") or not kind.tensor_type.HasField("shape"):
         raise CompileError("input must be a tensor with a known number of axes")
     sizes = sizes_of(kind)
-    if not sizes or 0 in sizes:
+    if not sizes or any(isinstance(size, int) and size < 1 for size in sizes):
         raise CompileError(f"input must have at least one axis and none of length 0, not {sizes}")
     return Frame(tuple(Axis(size, () if size == 1 else (i,)) for i, size in enumerate(sizes)))
 

@@ -9,7 +9,7 @@ import numpy as np
 from vle.compiler.frontend.chain import Operation
 from vle.compiler.frontend.frame import Axis, Frame, Size
 from vle.compiler.frontend.registry import Reading, find, operator
-from vle.compiler.frontend.steps import Elementwise, Floats, Matrix, Step
+from vle.compiler.frontend.steps import Elementwise, Floats, Matrix, Step, identity
 from vle.errors import CompileError
 
 Sizes = tuple[Size, ...]
@@ -42,7 +42,8 @@ def join(operation: Operation, frames: dict[str, Frame], sizes: dict[str, Sizes]
     """
     rule = operation.attributes["rule"]
     starts = operation.attributes["starts"] if not operation.source else None
-    columns = _columns(operation, frames)
+    columns, total = _columns(operation, frames)
+    identity(operation.node, total)
     parts, ends = [], []
     for index, branch in enumerate(operation.branches):
         start = starts[index] if starts else operation.source
@@ -50,10 +51,12 @@ def join(operation: Operation, frames: dict[str, Frame], sizes: dict[str, Sizes]
         if end.last_only or not end.axes:
             raise operation.refuse(rule)
         weight, bias = _matrix(operation, steps, columns[start][1], rule)
-        if len(bias) != end.axes[-1].size or end.features not in (None, len(end.axes) - 1):
+        first, width = columns[start]
+        is_last = end.features in (None, len(end.axes) - 1)
+        if weight.shape != (end.axes[-1].size, width) or not is_last:
             raise operation.refuse(rule)
-        whole = np.zeros((len(bias), columns[""][1]))
-        whole[:, columns[start][0] : columns[start][0] + columns[start][1]] = weight
+        whole = np.zeros((len(bias), total))
+        whole[:, first : first + width] = weight
         parts.append((whole, bias))
         ends.append(end)
     weight, bias = _joined(operation, parts, ends)
@@ -61,21 +64,23 @@ def join(operation: Operation, frames: dict[str, Frame], sizes: dict[str, Sizes]
     return Reading(replace(ends[0], axes=tuple(axes)), (Matrix(operation.node, weight, bias),))
 
 
-def _columns(operation: Operation, frames: dict[str, Frame]) -> dict[str, tuple[int, int]]:
-    """First column and number of columns of each start; "" stands for all."""
+def _columns(
+    operation: Operation, frames: dict[str, Frame]
+) -> tuple[dict[str, tuple[int, int]], int]:
+    """First column and number of columns of each start, and how many there are."""
     columns, first = {}, 0
     for name, frame in frames.items():
         width = frame.width(operation)
         columns[name] = (first, width)
         first += width
-    return columns | {"": (0, first)}
+    return columns, first
 
 
 def _matrix(
     operation: Operation, steps: tuple[Step, ...], width: int, rule: str
 ) -> tuple[Floats, Floats]:
     """Return steps as one matrix and a bias."""
-    weight, bias = np.eye(width), np.zeros(width)
+    weight, bias = identity(operation.node, width), np.zeros(width)
     for step in steps:
         if isinstance(step, Matrix):
             weight, bias = step.weight @ weight, step.weight @ bias + step.bias

@@ -17,6 +17,7 @@ from vle.compiler.frontend.steps import (
     Recurrence,
     Rounding,
     Step,
+    identity,
 )
 from vle.compiler.quantization.given import LayerGrid, RateGrid
 from vle.errors import CompileError
@@ -246,5 +247,5 @@ def _as_matrix(step: Matrix | Elementwise, width: int) -> Matrix:
     """Write a scale and a shift as a diagonal matrix."""
     if isinstance(step, Matrix):
         return step
-    weight = np.diag(np.broadcast_to(step.scale, width))
+    weight = identity(step.node, width) * step.scale
     return Matrix(step.node, weight, np.broadcast_to(step.shift, width))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import NodeProto, helper
+from onnx import GraphProto, NodeProto, helper
 
 from vle.compiler.frontend.graph import Graph, attributes_of, label
 from vle.errors import CompileError
@@ -74,9 +74,11 @@ def scan_loop(graph: Graph, node: NodeProto, value: str) -> Loop:
         For a scan of several sequences, backwards, or from a state that is not known.
     """
     attributes = attributes_of(node)
-    body, sequences = attributes["body"], int(attributes["num_scan_inputs"])
-    count = len(node.input) - sequences
+    body, sequences = attributes.get("body"), attributes.get("num_scan_inputs", 0)
     where = label(node)
+    if not isinstance(body, GraphProto):
+        raise CompileError("must have a body", node=where)
+    count = len(node.input) - sequences
     if sequences != 1 or count < 0 or graph.data(node) != [count]:
         raise CompileError(f"must scan one sequence, not {sequences}", node=where)
     if any(attributes.get(name, [0])[0] for name in ("scan_input_directions",)) or any(

@@ -65,7 +65,6 @@ def read_steps(graph: Graph, chain: Chain) -> Script:
     for operation in chain.operations:  # before anything else is judged
         find(operation)
     frames = {name: input_frame(graph.inputs[name]) for name in chain.inputs}
-    _check(lambda: checker.check_model(graph.model))
     frame = next(iter(frames.values()))
     steps: list[Step] = []
     notes, host = [*chain.notes], []
@@ -111,6 +110,19 @@ def _order(frames: dict[str, Frame]) -> str:
             texts.append(f"{name} in {first}..{first + width - 1}")
             first += width
     return f"the inputs are one frame, with {', '.join(texts)}"
+
+
+def check_valid(graph: Graph) -> None:
+    """Judge the inputs, then let ONNX's checker judge the model.
+
+    Raises
+    ------
+    CompileError
+        For an input that is no tensor of a known number of axes, or with what the checker says.
+    """
+    for kind in graph.inputs.values():
+        input_frame(kind)
+    _check(lambda: checker.check_model(graph.model))
 
 
 def _check(judge: Callable[[], T]) -> T:

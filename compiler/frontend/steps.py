@@ -83,6 +83,23 @@ class Rounding:
 Step = Matrix | Elementwise | Nonlinear | Recurrence | Rounding
 
 
+WIDEST = 2**12  # of an identity matrix, which no file stores
+
+
+def identity(node: str, width: int) -> Floats:
+    """Return the matrix that changes nothing, where one must be made up.
+
+    Raises
+    ------
+    CompileError
+        If a small file could fill the memory with it.
+    """
+    if width > WIDEST:
+        rule = f"frame must be at most {WIDEST} wide where no matrix acts on it, not {width}"
+        raise CompileError(rule, node=node)
+    return np.eye(width)
+
+
 def verify(steps: list[Step], inputs: int) -> None:
     """Check that widths fit from step to step and that all numbers are finite.
 

@@ -93,6 +93,8 @@ class Sums:
         return self._several(node)
 
     def _vector(self, name: str) -> Floats:
+        if self.loop.graph.constants[name].dtype.kind in "cOSU":
+            raise self.refuse(f"constant {name!r} must be of real numbers")
         array = np.asarray(self.loop.graph.constants[name], dtype=float)
         if array.size > 1 and array.size != array.shape[-1]:
             raise self.refuse(f"constant {name!r} must be the same for all sequences")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,6 +11,13 @@ from vle.compiler.frontend.graph import Graph
 from vle.compiler.frontend.slices import Slice, slice_of
 
 SHAPES = ("Identity", "Reshape", "Squeeze", "Unsqueeze")
+
+
+def timeline_of(graph: Graph) -> Timeline:
+    """Return the timeline of a graph, which all its values share."""
+    if graph not in _KNOWN:
+        _KNOWN[graph] = Timeline(weakref.proxy(graph))
+    return _KNOWN[graph]
 
 
 @dataclass
@@ -24,11 +32,14 @@ class Timeline:
         The latest frame that a value depends on, by its name.
     slices
         The values that are frames themselves.
+    free
+        Values that depend on an input other than by frames.
     """
 
     graph: Graph
     steps: dict[str, int] = field(default_factory=dict)
     slices: dict[str, Slice] = field(default_factory=dict)
+    free: set[str] = field(default_factory=set)
 
     def bare(self, name: str) -> str:
         """Go back through nodes that only add or remove axes."""
@@ -41,22 +52,38 @@ class Timeline:
         stack = [value]
         while stack:
             name = stack[-1]
-            if name in self.steps:
+            if name in self.steps or name in self.free:
                 stack.pop()
                 continue
             if (found := slice_of(self.graph, name)) is not None:
                 self.slices[name], self.steps[name] = found, found.t
                 continue
             if name in self.graph.inputs:
-                return False
-            node = self.graph.producers[name]
-            inputs = [n for n in node.input if n in self.graph.signals]
-            missing = [n for n in inputs if n not in self.steps]
-            if missing:
-                stack += missing
+                self.free.add(name)
                 continue
-            self.steps[name] = max(self.steps[n] for n in inputs)
-        return True
+            inputs = [n for n in self.graph.producers[name].input if n in self.graph.signals]
+            missing = [n for n in inputs if n not in self.steps and n not in self.free]
+            stack += missing
+            if not missing and self.free.isdisjoint(inputs) and inputs:
+                self.steps[name] = max(self.steps[n] for n in inputs)
+            elif not missing:
+                self.free.add(name)
+        return value in self.steps
+
+    def heard(self, values: list[str]) -> dict[str, Slice]:
+        """Return the frames that some values depend on, not through others."""
+        found: dict[str, Slice] = {}
+        seen: set[str] = set()
+        stack = list(values)
+        while stack:
+            name = stack.pop()
+            if name in self.slices:
+                found[name] = self.slices[name]
+            elif name not in seen:
+                seen.add(name)
+                inputs = self.graph.producers[name].input
+                stack += [n for n in inputs if n in self.graph.signals]
+        return found
 
     def pair(self, value: str, partner: str, t: int) -> dict[str, str] | None:
         """Pair every value of step `t` with one of step `t - 1`; None where they differ."""
@@ -121,3 +148,6 @@ class Timeline:
         return {
             b: a for a, b in pairs.items() if self.steps.get(a) == t - 1 and a not in self.slices
         }
+
+
+_KNOWN: weakref.WeakKeyDictionary[Graph, Timeline] = weakref.WeakKeyDictionary()

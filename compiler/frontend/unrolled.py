@@ -11,8 +11,8 @@ from onnx import NodeProto, TensorProto, helper
 
 from vle.compiler.frontend.graph import Graph, attributes_of, label
 from vle.compiler.frontend.loop import Loop, State
-from vle.compiler.frontend.slices import evaluate
-from vle.compiler.frontend.timeline import Timeline
+from vle.compiler.frontend.slices import Slice, evaluate
+from vle.compiler.frontend.timeline import timeline_of
 from vle.errors import CompileError
 
 LEAST = 3  # steps: two to compare, and the first, which exporters simplify
@@ -53,7 +53,8 @@ class _Search:
     value: str
 
     def __post_init__(self) -> None:
-        self.line = Timeline(self.graph)
+        self.line = timeline_of(self.graph)
+        self.slices: dict[str, Slice] = {}
 
     def loop(self) -> Loop | None:
         node = self.graph.producers[self.value]
@@ -66,7 +67,8 @@ class _Search:
         count = len(outputs) if stacked else found[0] + 1
         if count < LEAST or found != list(range(count))[-len(found) :]:
             return None
-        if len({part[:2] for part in self.line.slices.values()}) != 1:
+        self.slices = self.line.heard(outputs)
+        if len({part[:2] for part in self.slices.values()}) != 1:
             return None
         return self.checked(node, outputs, count)
 
@@ -76,7 +78,7 @@ class _Search:
         found = self.compare(outputs, count, where)
         if found is None:
             return None
-        sequence, axis, _ = next(iter(self.line.slices.values()))
+        sequence, axis, _ = next(iter(self.slices.values()))
         size = self.graph.sizes.get(sequence, ())
         known = size[axis % len(size)] if size else None
         if known != count:
@@ -186,7 +188,7 @@ class _Search:
         first = self._value_before(after_first)
         frame = np.random.default_rng(0).normal(size=self.shape(loop.source, loop.axis))
         try:
-            known = {name: frame for name, part in self.line.slices.items() if part.t == 0}
+            known = {name: frame for name, part in self.slices.items() if part.t == 0}
             got = evaluate(self.graph, first, known)
             zero = {state.name: np.zeros(1) for state in loop.states}
             zero = {name: self._zeros(name, got) for name in zero}
