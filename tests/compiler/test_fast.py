@@ -13,12 +13,15 @@ from random_specs import random_spec
 
 from vle.compiler import fast
 from vle.compiler import run as design_run
+from vle.compiler.activation import PiecewiseLinear
 from vle.compiler.fast import KINDS, CompilerError, Probe, build, checks
 from vle.compiler.fast.checks import is_narrow
 from vle.compiler.fixed import Fixed
 from vle.compiler.layer import Saturation
+from vle.compiler.learning.derivative import Pieces
 from vle.compiler.learning.network import LearningNetwork, LearnState, Target
 from vle.compiler.learning.rate import Rate
+from vle.compiler.learning.spec import Points
 from vle.compiler.network import NetworkSpec
 from vle.compiler.quantization.calibration import calibrate
 from vle.compiler.quantization.formats import Widths
@@ -192,6 +195,27 @@ def test_words_at_the_ends_of_their_formats():
         assert_equal_run(net, signals, 10)
         clamped += np.sum(signals.fast(net, net.reset()).clamped, axis=0)
     assert clamped[:4].all()
+
+
+@pytest.mark.parametrize("update_shift", [8, 16, 17, 18, 25])
+def test_the_last_bit_of_a_draw(update_shift):
+    """So many updates that one bit of 17 decides some of them."""
+    rng = np.random.default_rng(2)
+    fixed = {"loss": "squared_error", "plasticity": "prospective", "time_constants": False}
+    net = random_network(rng, [160, 100], **fixed)
+    (spec,) = net.learning
+    spec = replace(spec, update_shift=update_shift, derivative=Pieces(1 << 12, 1 << 12), loop=False)
+    straight = PiecewiseLinear(1, 1, 0, 0, -8, 7, True, True)
+    layer = replace(net.network.layers[0], activation=straight, weight_width=16)
+    spec = replace(spec, prime_shift=12, kappa=spec.kappa * 0 + (1 << spec.kappa_shift))
+    point = Points.of(layer, spec).signal - net.error_bits
+    spec = replace(spec, rate=Rate(40000, int(np.clip(point + 15, -128, 127))))
+    net = LearningNetwork(NetworkSpec((layer,)), (spec,), "squared_error")
+    signals = Signals(rng, net, 60)
+    signals.freeze[:] = signals.start[:] = False
+    assert_equal_run(net, signals, 60)
+    moved = signals.fast(net, net.reset()).state.learning[0].weight != layer.weight
+    assert moved.mean() > 0.3
 
 
 def test_layers_above_wait_and_learn_after_a_flagged_reset():
