@@ -7,6 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from vle.compiler.circuit.folding import ChipSpec
+from vle.compiler.circuit.geometry import Engine
 from vle.compiler.circuit.registers import COUNTERS
 from vle.compiler.learning.step import Clamped
 
@@ -36,7 +37,7 @@ class Counters(wiring.Component):
     def __init__(self, chip: ChipSpec):
         layers = len(chip.network.layers)
         self.learns, kinds = chip.learning is not None, len(Clamped._fields)
-        most = max(engine.lanes for engine in chip.engines)
+        most = max(map(clamped_at_once, chip.engines))
         learning = {
             "clamping": In(range(most + 1)).array(layers, kinds),
             "target_error": In(1),
@@ -70,3 +71,8 @@ class Counters(wiring.Component):
             with m.If(self.clear):
                 m.d.sync += count.eq(0)
         return m
+
+
+def clamped_at_once(engine: Engine) -> int:
+    """Words of one kind that may be clamped in a clock: weights of all lanes, signals of a row."""
+    return max(engine.lanes, 3, engine.trace_groups)

@@ -10,16 +10,20 @@ from vle.compiler.circuit.geometry import Engine as Geometry
 from vle.compiler.circuit.latency import sum_stage
 from vle.compiler.circuit.registers import error_kinds
 from vle.compiler.learning.step import Clamped
+from vle.hw.counters import clamped_at_once
 from vle.hw.engine import Engine
 from vle.hw.error_path import ErrorPath
 from vle.hw.learning_registers import STATE_WIDTH
 from vle.hw.numeric import Delay
 from vle.hw.rescale import EXPONENT_WIDTH
+from vle.hw.trace_unit import TraceUnit
 
 SYNAPSES = (
     *("sums", "down_valid", "loop_valid"),
     *("written", "written_address", "written_words"),
 )
+TRACES = ("access_trace_low", "access_trace_bar")
+CONSTANTS = ("constant_neuron", "alpha_write", "rho_write", "alpha_word", "rho_word")
 
 
 class LearningEngine(Engine):
@@ -51,6 +55,7 @@ class LearningEngine(Engine):
 
     def __init__(self, engine: Geometry, pending_limit: int, loss: str):
         self.errors = ErrorPath(engine, pending_limit, loss)
+        self.traces = TraceUnit(engine) if engine.trace_groups else None
         super().__init__(engine, pending_limit)
 
     def _more_members(self) -> dict[str, Member]:
@@ -61,7 +66,9 @@ class LearningEngine(Engine):
             "loop_sums_begin": Out(places),
             "begin_last": Out(places),
             "sum_exponent": Out(signed(EXPONENT_WIDTH)),
-            "clamped": Out(range(self.engine.lanes + 1)).array(places, len(Clamped._fields)),
+            "clamped": Out(range(clamped_at_once(self.engine) + 1)).array(
+                places, len(Clamped._fields)
+            ),
             "access_prime": self.errors.primes.signature.members["access"],
         }
         members |= {name: self.synapses.signature.members[name] for name in SYNAPSES}
@@ -69,12 +76,16 @@ class LearningEngine(Engine):
             members[f"access_{kind}"] = self.errors.unit.signature.members[f"access_{kind}"]
         if self.errors.top is not None:
             members["access_top_rate"] = self.errors.rates.signature.members["access"]
+        if self.traces is not None:
+            for name in TRACES:
+                members[name] = self.traces.signature.members[name]
         return members
 
     def elaborate(self, platform) -> Module:
         m = super().elaborate(platform)
         m.submodules.errors = self.errors
         self._learn_synapses(m)
+        self._filter(m)
         self._send_sums(m)
         self._learn_neurons(m)
         self._wait(m)
@@ -100,6 +111,30 @@ class LearningEngine(Engine):
         ]
         for name in SYNAPSES:
             m.d.comb += getattr(self, name).eq(getattr(synapses, name))
+
+    def _filter(self, m: Module) -> None:
+        """Connect the filtered inputs, where a layer hears them."""
+        scheduler, synapses, neurons = self.scheduler, self.synapses, self.neurons
+        if self.traces is None:
+            m.d.comb += scheduler.traces_ready.eq(~0)
+            return
+        m.submodules.traces = traces = self.traces
+        m.d.comb += [
+            *(
+                getattr(traces, name).eq(getattr(scheduler, name))
+                for name in ("valid", "place", "first", "first_group")
+            ),
+            traces.start.eq(scheduler.flags[0]),
+            traces.zero.eq(scheduler.flags[3]),
+            traces.operand.eq(self.operand.o),
+            synapses.heard.eq(traces.heard),
+            scheduler.traces_ready.eq(traces.ready),
+            traces.done_valid.eq(neurons.o_last),
+            traces.done_place.eq(neurons.o_place),
+            *(getattr(traces, name).eq(getattr(neurons, name)) for name in CONSTANTS),
+        ]
+        for name in TRACES:
+            wiring.connect(m, wiring.flipped(getattr(self, name)), getattr(traces, name))
 
     def _send_sums(self, m: Module) -> None:
         """Tell where sums begin, and in which units they are."""
@@ -173,7 +208,7 @@ class LearningEngine(Engine):
     def _count(self, m: Module) -> None:
         unit, synapses, neurons = self.errors.unit, self.synapses, self.neurons
         for k, counts in enumerate(self.clamped):
-            error, signal, weight, bias, _ = counts
+            error, signal, weight, bias, trace = counts
             here = unit.o_place == k
             m.d.comb += [
                 error.eq(unit.clamped_error & here),
@@ -181,6 +216,9 @@ class LearningEngine(Engine):
                 weight.eq(Mux(synapses.clamped_place == k, synapses.clamped, 0)),
                 bias.eq(neurons.clamped_bias & (neurons.clamped_bias_place == k)),
             ]
+            if self.traces is not None:
+                mine = self.traces.clamped_place == k
+                m.d.comb += trace.eq(Mux(mine, self.traces.clamped, 0))
 
     def _reach(self, m: Module) -> None:
         """Connect the memories to the bus."""

@@ -47,9 +47,9 @@ class Scheduler(wiring.Component):
     place, source, zero_x, zero_loop, flags
         Of the pass at stage 0. Flags: start, held, zero_u, and where it learns, whether it is the
         first since a reset.
-    errors, sums_taken
+    errors, sums_taken, traces_ready
         Where it learns: the errors of one more group are in memory; per place, whether the layer
-        below has taken the sums of the step before.
+        below has taken the sums of the step before, and whether filtered inputs are there.
     group, first_group, last_group, begin_last
         Of the tile issued: its group, counted over all layers, whether that is the first or the
         last of its pass; per place: a last group begins.
@@ -98,7 +98,7 @@ class Scheduler(wiring.Component):
         places = len(self.engine.passes)
         return {
             "errors": In(1),
-            "sums_taken": In(places),
+            **dict.fromkeys(("sums_taken", "traces_ready"), In(places)),
             "group": Out(range(max(2, self.engine.groups))),
             "first_group": Out(1),
             "last_group": Out(1),
@@ -195,11 +195,14 @@ class Scheduler(wiring.Component):
         ]
         done = (pending == 0) & (flying == 0)
         if self.engine.learns:  # what is learned is written later than rates are out
+            done &= self.traces_ready.all()
             drain = Signal(range(LEARNED_LATE + 1), init=LEARNED_LATE)
             m.d.sync += drain.eq(Mux(done, Mux(drain == 0, 0, drain - 1), LEARNED_LATE))
             done &= drain == 0
         m.d.comb += self.idle.eq(done)
         there = self.x_ready & self.loop_ready & self.free
+        if self.engine.learns:
+            there &= self.traces_ready
         return (pending != 0) & there.bit_select(self.place, 1)
 
     def _state(self, m: Module, begins: Value) -> None:

@@ -211,6 +211,8 @@ class LearningChip:
                 names = ("sense_low", "sense_m", "sense_r")
                 pairs = zip(names, state.sensitivity, strict=True)
                 found |= {(name, k): words for name, words in pairs}
+            if state.trace is not None:
+                found |= {("trace_low", k): state.trace.low, ("trace_bar", k): state.trace.bar}
             if k:
                 found["down", k] = state.down
             if state.loop.size:
@@ -218,12 +220,16 @@ class LearningChip:
         top = len(self.state.run.layers) - 1
         return found | {("rate", top): self.state.run.layers[top].r[0]}
 
+    def _groups(self, layer: int) -> int:
+        return self.net.learning[layer].groups
+
     def addresses(self, window: Window) -> np.ndarray:
         """Word addresses of a window in the order of the model's arrays."""
         spec = self.chip.network.layers[window.layer]
         bits = lane_bits(window.lanes)
-        if window.kind == "weight":
-            i, j = np.mgrid[: spec.outputs, : spec.columns]
+        if window.kind in ("weight", "trace_low", "trace_bar"):
+            rows = spec.outputs if window.kind == "weight" else self._groups(window.layer)
+            i, j = np.mgrid[:rows, : spec.columns]
             word = i // window.pe * window.tiles + j // window.simd
             lane = i % window.pe * window.simd + j % window.simd
             return (window.base + (word << bits) + lane).ravel()

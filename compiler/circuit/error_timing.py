@@ -5,7 +5,7 @@ from __future__ import annotations
 from vle.compiler.circuit.eventgraph import EventGraph
 from vle.compiler.circuit.folding import ChipSpec
 from vle.compiler.circuit.geometry import Engine
-from vle.compiler.circuit.latency import SOFTMAX_STAGES, sum_stage
+from vle.compiler.circuit.latency import SOFTMAX_STAGES, TRACE_BEGIN, TRACE_DRAIN, sum_stage
 from vle.compiler.circuit.passes import ErrorEvents, PassEvents
 from vle.compiler.circuit.targets import target_spec
 
@@ -56,6 +56,8 @@ def connect_errors(
     passes: dict[int, PassEvents],
 ) -> None:
     """Make passes wait for errors of the same step, and errors for passes of the step before."""
+    for each in chip.engines:
+        add_traces(graph, each, passes)
     for layer, error in errors.items():
         engine, step = error.engine, passes[layer]
         for group, rows in enumerate(error.piece.group_rows):
@@ -76,3 +78,21 @@ def connect_errors(
         if edge.kind == "down":
             taken = sink.last_row + sink.engine.front + 1
             graph.after(source.last_issue, sink.issue[-1], taken)
+
+
+def add_traces(graph: EventGraph, engine: Engine, passes: dict[int, PassEvents]) -> None:
+    """Add the passes of an engine's traces, which take turns; a pass waits for its layer's last."""
+    filtered = [
+        passes[p.layer] for p in engine.passes if p.learning is not None and p.learning.filtered
+    ]
+    firsts = [graph.event() for _ in filtered]
+    for place, (first, step) in enumerate(zip(firsts, filtered, strict=True)):
+        if engine.learns_time_constants:
+            done = step.last_row + engine.rate_stage + TRACE_BEGIN
+            graph.after(first, step.last_enter, done)
+        else:
+            graph.after(first, step.begin, TRACE_BEGIN)
+        before, wrap = (place - 1) % len(firsts), int(place == 0)
+        columns = filtered[before].piece.spec.columns
+        graph.after(first, firsts[before], columns + TRACE_DRAIN + 2, wrap)
+        graph.after(step.begin, first, step.piece.spec.columns + TRACE_DRAIN, 1)

@@ -12,10 +12,12 @@ from vle.compiler.circuit.geometry import Engine, Pass
 from vle.compiler.learning.derivative import PRIME_WIDTH
 from vle.compiler.learning.errors import SUM_WIDTH
 from vle.compiler.learning.time_constants import LOG_WIDTH, SENSITIVITY_WIDTH
+from vle.compiler.learning.traces import GUARD as TRACE_GUARD
 
 NEURON_KINDS = ("scale", "bias", "alpha", "rho", "u")
 LOG_KINDS = ("log_m", "log_r")
 SENSE_KINDS = ("sense_low", "sense_m", "sense_r")
+TRACE_KINDS = ("trace_low", "trace_bar")
 ERROR_KINDS = ("v", "kappa", "beta")
 SIGNED = ("bias", "u", "v", "prime", "rate", *SENSE_KINDS)
 
@@ -39,7 +41,9 @@ class Window:
         layer above will hear of this one, ``loop``: what it will hear of itself. Where it learns
         also ``v prime kappa beta down loop_error log_m log_r sense_low sense_m sense_r``, and
         the ``rate`` of the top layer, which its next targets are compared with; ``down``: sums of
-        errors for the layer below, ``loop_error``: for itself, laid out as frames are.
+        errors for the layer below, ``loop_error``: for itself, laid out as frames are; and where it
+        hears filtered inputs, ``trace_low trace_bar``, laid out as weights are, row `i` that of
+        group `i`.
     engine, layer
         Whose.
     base
@@ -154,6 +158,10 @@ def _learning_memories(chip: ChipSpec) -> Iterator[Region]:
     for engine in chip.engines:
         for kind in (*error_kinds(engine), "prime"):
             yield Region(kind, engine.index, 0, engine.neurons)
+        if engine.trace_groups:
+            lanes = engine.trace_groups
+            yield Region("trace_low", engine.index, 0, engine.trace_columns, lanes)
+            yield Region("trace_bar", engine.index, 0, engine.trace_tiles, lanes * engine.simd)
     yield Region("top_rate", len(chip.network.layers) - 1, 0, chip.network.layers[-1].outputs)
     for sums in chip.sums:
         yield Region(sums.kind, sums.source, 0, sums.tiles, sums.simd)
@@ -170,6 +178,8 @@ def windows_of(chip: ChipSpec, region: Region) -> list[Window]:
         return [_weight_window(region, engine, piece) for piece in engine.passes]
     if region.kind in (*neuron_kinds(engine), *error_kinds(engine), "prime"):
         return [_neuron_window(region, engine, piece) for piece in engine.passes]
+    if region.kind in TRACE_KINDS:
+        return _trace_windows(region, engine)
     delta = region.kind == "table_delta"
     return [
         Window(
@@ -249,6 +259,35 @@ def _weight_window(region: Region, engine: Engine, piece: Pass) -> Window:
         simd=engine.simd,
         tiles=piece.tiles,
     )
+
+
+def _trace_windows(region: Region, engine: Engine) -> list[Window]:
+    """Show the traces of each layer that hears filtered inputs: row `i` is that of group `i`."""
+    windows, begin, low = [], 0, region.kind == "trace_low"
+    for piece in engine.passes:
+        if piece.learning is None or not piece.learning.filtered:
+            continue
+        words = piece.spec.columns if low else piece.tiles
+        width = piece.learning.heard_width(piece.spec) + (TRACE_GUARD if low else 0)
+        windows.append(
+            Window(
+                name=f"layer{piece.layer}.{region.kind}",
+                kind=region.kind,
+                engine=engine.index,
+                layer=piece.layer,
+                base=region.base + (begin << lane_bits(region.lanes)),
+                count=words << lane_bits(region.lanes),
+                width=width,
+                signed=True,
+                high=(1 << width - 1) - 1,
+                lanes=region.lanes,
+                pe=engine.trace_groups,
+                simd=1 if low else piece.simd,
+                tiles=words,
+            )
+        )
+        begin += words
+    return windows
 
 
 def _neuron_window(region: Region, engine: Engine, piece: Pass) -> Window:
