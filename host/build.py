@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from vle.cache import cache_folder
 from vle.errors import TransportError
 
 HARNESS = Path(__file__).with_name("harness.cpp")
@@ -25,13 +26,6 @@ VERILATE = (
 COMPILE = ("-std=gnu++17", "-fPIC", "-w", "-DVERILATOR=1", "-DVL_TIME_CONTEXT", "-DVM_TRACE=0")
 RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
 SECONDS = 900
-
-
-def cache_folder() -> Path:
-    """Where libraries are kept: `$VLE_CACHE`, or `vle` in the user's cache folder."""
-    own = os.environ.get("VLE_CACHE")
-    user = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(own) if own else Path(user) / "vle"
 
 
 def library(verilog: str, *, optimise: str = "-O1") -> Path:

@@ -12,9 +12,9 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+from vle.cache import cache_folder
 from vle.compiler.fast.words import header
 from vle.errors import VleError
-from vle.host.build import cache_folder
 
 SOURCE = Path(__file__).with_name("model.cpp")
 FLAGS = ("-std=c++17", "-O3", "-fwrapv", "-fopenmp-simd", "-fPIC", "-shared")

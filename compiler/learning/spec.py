@@ -139,6 +139,9 @@ class LearningSpec:
             raise ValueError(f"{layer.name}: scales must be powers of two where it learns")
         if layer.recurrent and layer.x_format.f_bits != layer.rate_format.f_bits:
             raise ValueError(f"{layer.name}: x_format and rate_format must have the same f_bits")
+        reach = layer.columns << layer.weight_width + self.heard_width(layer) - 2
+        if reach >= 1 << 53:
+            raise ValueError(f"{layer.name}: sums of inputs must fit 53 bits whatever it learns")
         if sum_width(layer.outputs, layer.weight_width, self.error_width) > 53:
             raise ValueError(f"{layer.name}: sums of errors must fit 53 bits")
         shapes = {name: getattr(self, name).shape for name in CONSTANTS}
