@@ -81,10 +81,17 @@ def scan_loop(graph: Graph, node: NodeProto, value: str) -> Loop:
     count = len(node.input) - sequences
     if sequences != 1 or count < 0 or graph.data(node) != [count]:
         raise CompileError(f"must scan one sequence, not {sequences}", node=where)
-    if any(attributes.get(name, [0])[0] for name in ("scan_input_directions",)) or any(
-        attributes.get("scan_output_directions", [])
-    ):
+    backwards = ("scan_input_directions", "scan_output_directions")
+    if any(any(attributes.get(name, [])) for name in backwards):
         raise CompileError("must scan forward, not in reverse", node=where)
+    outputs = len(node.output)
+    axes = attributes.get("scan_output_axes", [0] * (outputs - count))
+    if (len(body.input), len(body.output)) != (len(node.input), outputs):
+        rule = f"body must have {len(node.input)} inputs and {outputs} outputs"
+        raise CompileError(f"{rule}, not {len(body.input)} and {len(body.output)}", node=where)
+    if len(axes) != outputs - count:
+        rule = f"scan_output_axes must be {outputs - count}, not {len(axes)}"
+        raise CompileError(rule, node=where)
     opset = [helper.make_opsetid("", graph.opset)]
     inner = Graph(helper.make_model(body, opset_imports=opset), graph.constants)
     states = []
@@ -95,13 +102,12 @@ def scan_loop(graph: Graph, node: NodeProto, value: str) -> Loop:
             raise CompileError(f"initial state {node.input[index]!r} {rule}", node=where)
         states.append(State(body.input[index].name, body.output[index].name, np.asarray(start)))
     position = list(node.output).index(value)
-    axes = attributes.get("scan_output_axes", [0] * (len(body.output) - count))
     return Loop(
         graph=inner,
         x=body.input[count].name,
         states=tuple(states),
         output=body.output[position].name,
         source=node.input[count],
-        axis=attributes.get("scan_input_axes", [0])[0],
+        axis=(attributes.get("scan_input_axes") or [0])[0],
         output_axis=None if position < count else axes[position - count],
     )

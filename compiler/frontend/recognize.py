@@ -96,8 +96,10 @@ def _neat(value: float) -> float:
     """Take off what double precision left: 0.9999999999998 is 1."""
     if not math.isfinite(value):
         return value
-    near = round(value * 720) / 720
-    return near if abs(near - value) < 1e-9 * max(1.0, abs(value)) else value
+    for near in (round(value * 720) / 720, round(value, 6)):
+        if abs(near - value) < 1e-9 * max(1.0, abs(value)):
+            return near
+    return value
 
 
 def _straight(node: str, y: Floats, slopes: Floats, kinks: list[int]) -> Iterator[tuple[Step, ...]]:

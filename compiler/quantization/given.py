@@ -13,6 +13,7 @@ from vle.compiler.quantization import rounding
 from vle.compiler.quantization.weights import Columns
 
 OFF = 1e-3
+LARGEST_SCALE = (1 << 16) - 1
 
 
 @dataclass(frozen=True)
@@ -101,12 +102,15 @@ def on_given(
     if step is None or np.ptp(columns.f_bits):
         return grid
     unit = np.ldexp(step, grid.shift) * columns.unit[0]
+    with np.errstate(invalid="ignore", divide="ignore"):  # of several words where words are finer
+        finer = np.ceil(np.log2(unit / LARGEST_SCALE))
+    unit = np.ldexp(unit, -np.where(np.isfinite(finer), np.maximum(finer, 0), 0).astype(int))
     scale = np.floor(unit + 0.5)
     largest = np.abs(columns.target).max(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         fits = np.isfinite(unit) & (scale >= 1) & (np.abs(scale / unit - 1) < OFF)
         fits &= largest <= np.ldexp(scale, -grid.shift) * (grid.limit + 0.5)
-        fits &= scale < 1 << 16
+        fits &= scale <= LARGEST_SCALE
     return grid._replace(scale=np.where(fits, scale, grid.scale).astype(np.int64))
 
 
