@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Signal, Value, signed
+from amaranth.hdl import C, Cat, Module, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from vle.compiler.circuit.geometry import Engine
 from vle.compiler.learning.errors import GUARD, LEFT, RIGHT, SUM_WIDTH
-from vle.hw.align import right_amount, shift_coarse, shift_fine
-from vle.hw.numeric import Delay, round_shift, saturate_each
+from vle.hw.align import right_amount, round_each, shift_coarse, shift_fine
+from vle.hw.numeric import Delay, saturate_each
 
 PART_WIDTH = 10  # of the exponent of a part of an error, signed
 SHIFT_WIDTH = PART_WIDTH + 3  # of the difference of two, and a guard
@@ -81,6 +81,5 @@ class ErrorSum(wiring.Component):
         coarse = shift_coarse(m, word, below + half, amount, width + half)
         exact = shift_fine(coarse, Delay(m, amount, f"{name}_right")[1])
         aligned, over = Signal(signed(width), name=name), Signal(name=f"{name}_over")
-        rounded = round_shift(exact, half)
-        m.d.sync += Cat(aligned, over).eq(saturate_each(place[1], rounded, widths))
+        m.d.sync += Cat(aligned, over).eq(round_each(place[1], exact, C(1, half), widths))
         return aligned, over

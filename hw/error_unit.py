@@ -226,7 +226,7 @@ class ErrorUnit(wiring.Component):
         """Return a neuron's `kappa` or `beta`, registered at `stage`."""
         engine, access = self.engine, getattr(self, f"access_{kind}")
         words = [int(word) for spec in engine.learning for word in getattr(spec, kind)]
-        memory = Memory(shape=engine.constant_width, depth=engine.neurons, init=words)
+        memory = Memory(shape=engine.constant_width, depth=engine.neurons, init=words, attrs=APART)
         setattr(m.submodules, kind, memory)
         read, write = memory.read_port(), memory.write_port()
         word = Signal(engine.constant_width, name=kind)

@@ -10,9 +10,9 @@ from vle.compiler.learning import noise
 from vle.compiler.learning.errors import RIGHT
 from vle.compiler.learning.rate import MANTISSA_WIDTH
 from vle.compiler.learning.updates import SIGNAL_LEFT, SIGNAL_WIDTH
-from vle.hw.align import right_amount, shift_coarse, shift_fine
+from vle.hw.align import right_amount, round_each, shift_coarse, shift_fine
 from vle.hw.noise import draw, rotated
-from vle.hw.numeric import Delay, partial_products, saturate
+from vle.hw.numeric import Delay, partial_products
 
 LEFT_WIDTH = 12  # bits of a shift before it is limited
 BELOW = noise.WIDTH + 1  # bits of a draw's offset below the point
@@ -82,7 +82,7 @@ class LearningSignal(wiring.Component):
         product = sum(parts[1:], start=parts[0])
         coarse = shift_coarse(m, product, below, amount, SIGNAL_WIDTH + BELOW)
         exact = shift_fine(coarse, Delay(m, amount, "amount")[1])
-        rounded = (exact + Cat(C(1, 1), self.draw)) >> BELOW
-        word, over = saturate(rounded, SIGNAL_WIDTH)
-        m.d.sync += [self.signal.eq(word), self.saturated.eq(over)]
+        odd = Cat(C(1, 1), self.draw)
+        rounded = round_each(C(0), exact, odd, [SIGNAL_WIDTH])
+        m.d.sync += Cat(self.signal, self.saturated).eq(rounded)
         return m
