@@ -24,9 +24,10 @@ def trace_count(engine: Engine) -> int:
 
 
 class WeightUpdate(wiring.Component):
-    """`w = sat((w * 2**17 + (2 * draw + 1) + (signal * x >> shift - 17)) >> 17)`.
+    """`w = sat((w * 2**17 + (2 * draw + 1) + signal * x * 2**(17 - shift)) >> 17)`.
 
-    That is `updates.update_weights`: bits below those of a draw cannot carry. A lane has one
+    That is `updates.update_weights`: bits below those of a draw cannot carry, nor can those of a
+    draw below the product's. A lane has one
     multiplier and one adder; weight and draw side by side are its other operand. From a word at
     stage 2 to the new one at stage 4; nothing waits.
 
@@ -146,7 +147,8 @@ class WeightUpdate(wiring.Component):
         step = Signal(signed(len(product) - least + spare), name=name)
 
         def cut(shift: int) -> Value:
-            return product[shift - spare :].as_signed()
+            more = max(0, spare - shift)
+            return Cat(C(0, more), product[max(0, shift - spare) :]).as_signed()
 
         m.d.sync += step.eq(self._by_layer(2, lambda p: p.learning.update_shift, cut))
         return step

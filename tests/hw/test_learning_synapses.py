@@ -219,8 +219,9 @@ class Job:
         """Make updates that, with the draw of one column, round up to a whole, and no bit over."""
         rows, columns = draws
         draw = rows + columns[np.arange(len(rows)) % len(columns)] & 0xFFFF
-        self.signal = (1 << noise.WIDTH + 1) - 1 - 2 * draw
-        unit = 1 << self.piece.learning.update_shift - noise.WIDTH - 1
+        above = self.piece.learning.update_shift - noise.WIDTH - 1
+        self.signal = (1 << noise.WIDTH + 1) - 1 - 2 * draw >> max(0, -above)
+        unit = 1 << max(0, above)
         self.x, self.bars = np.full_like(self.x, unit), np.full_like(self.bars, unit)
 
     def send(self, clock: int, free) -> None:
@@ -320,6 +321,8 @@ CASES = {
     "two tiles": (2, 3, 1, [Shape(5, 8)]),
     "three tiles": (3, 2, 1, [Shape(6, 8, weight_width=8)]),
     "pe 1": (1, 4, 1, [Shape(11, 4, update_shift=17)]),
+    "coarse updates": (2, 3, 1, [Shape(6, 5, update_shift=15)]),
+    "coarsest updates": (2, 2, 1, [Shape(4, 5, update_shift=8), Shape(5, 4, update_shift=19)]),
     "simd 1": (5, 1, 1, [Shape(4, 7, update_shift=30)]),
     "recurrent": (3, 4, 1, [Shape(5, 6, **R)]),
     "first layer": (2, 4, 0, [Shape(6, 5)]),
