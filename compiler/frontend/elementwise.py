@@ -16,6 +16,7 @@ from vle.errors import CompileError
 
 Floats = NDArray[np.float64]
 LONGEST = 40  # nodes of one activation
+LIMITS = ("Clip", "Max", "Min", "Relu")
 
 MAPPED = frozenset(
     ("Add", "Cast", "Clip", "Div", "HardSigmoid", "Identity", "LeakyRelu", "Max", "Min", "Mul")
@@ -48,10 +49,15 @@ def find_activation(graph: Graph, value: str) -> Found | None:
         Where the function has a name but no circuit.
     """
     node = graph.producers[value]
-    if not _is_elementwise(graph, node) or _is_plain(graph, node):
+    if not _is_elementwise(graph, node):
         return None
     inside = [node]
-    border = _signals(graph, node)
+    if _is_plain(graph, node):
+        before = _limit_before(graph, node)
+        if before is None:
+            return None
+        inside.append(before)
+    border = _signals(graph, inside[-1])
     while border and len(inside) <= LONGEST:
         if len(border) == 1:
             source = next(iter(border))
@@ -68,6 +74,14 @@ def find_activation(graph: Graph, value: str) -> Found | None:
         inside.append(before)
         border = (border - {last}) | _signals(graph, before)
     return None
+
+
+def _limit_before(graph: Graph, node: NodeProto) -> NodeProto | None:
+    """Node before a limit that is a limit too, such as Max before Min: one activation, not two."""
+    before = graph.producers.get(node.input[graph.data(node)[0]])
+    if node.op_type not in LIMITS or before is None or before.op_type not in LIMITS:
+        return None
+    return before if _is_elementwise(graph, before) and _is_plain(graph, before) else None
 
 
 def _signals(graph: Graph, node: NodeProto) -> set[str]:

@@ -164,6 +164,8 @@ def _sigmoids(node: str, y: Floats) -> Iterator[tuple[Step, ...]]:
     shift = _neat(float(logit[0] - slope * _INNER[ends[0]]))
     if low == -high:
         yield _around(node, (slope / 2, shift / 2), Activation("tanh"), (high, 0.0))
+    if high == 0:  # falls to 0: without an offset behind it
+        yield _around(node, (-slope, -shift), Activation("sigmoid"), (low, 0.0))
     yield _around(node, (slope, shift), Activation("sigmoid"), (_neat(high - low), low))
 
 

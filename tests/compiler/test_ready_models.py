@@ -1,6 +1,8 @@
 """The ready models: the integer model keeps the accuracy that onnxruntime has with the file."""
 
 import importlib.util
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -111,3 +113,15 @@ def test_leaky_integrators_on_japanese_vowels(bits):
     design = compile_model(path, calibration=task.x[:, task.train], weight_bits=bits)
     classes = [(a * heard[..., None]).sum(0).argmax(-1) for a in (design.run(x), expected)]
     assert_kept(*classes, y, bits)
+
+
+@pytest.mark.skipif(not os.environ.get("VLE_SOAK"), reason="trains for a quarter of a minute")
+def test_the_script_makes_them_anew(tmp_path):
+    command = [sys.executable, str(ROOT / "examples" / "ready_models.py"), "--out", str(tmp_path)]
+    subprocess.run(command, check=True, timeout=600)
+    made = sorted(tmp_path.iterdir())
+    assert [path.stem for path in made] == ["digits_mlp", "digits_qdq", "digits_rnn"]
+    for path in made:
+        known = import_model(MODELS / path.name).network.layers
+        sizes = [(a.inputs, a.outputs) for a in known]
+        assert sizes == [(a.inputs, a.outputs) for a in import_model(path).network.layers]
