@@ -151,7 +151,7 @@ class LayerShape:
         if kind == "down":
             return (self.inputs,)
         if kind.startswith("trace") and self.learning is not None:
-            return (self.learning.groups * columns,)
+            return (self.learning.groups, columns)
         return (self.entries if kind.startswith("table") else self.outputs,)
 
     def check_table(self, value: NDArray[np.int64], delta: NDArray[np.int64]) -> None:

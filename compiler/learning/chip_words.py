@@ -36,7 +36,7 @@ def words_of(net: LearningNetwork, state: LearnState) -> Words:
         if own.logs is not None:
             kinds |= {"log_m": own.logs.log_m, "log_r": own.logs.log_r}
         if own.trace is not None:
-            kinds |= {"trace_low": own.trace.low.ravel(), "trace_bar": own.trace.bar.ravel()}
+            kinds |= {"trace_low": own.trace.low, "trace_bar": own.trace.bar}
         if own.sensitivity is not None:
             names = ("sense_low", "sense_m", "sense_r")
             kinds |= dict(zip(names, own.sensitivity, strict=True))
@@ -91,8 +91,7 @@ def _learning(
     packed = registers[f"EXPONENT[{index}]"]
     trace, sense = begin.trace, begin.sensitivity
     if trace is not None:
-        shape = trace.low.shape
-        trace = Trace(*(own[kind].reshape(shape) for kind in ("trace_low", "trace_bar")))
+        trace = Trace(own["trace_low"], own["trace_bar"])
     if sense is not None:
         sense = Sensitivity(own["sense_low"], own["sense_m"], own["sense_r"])
     return begin._replace(

@@ -28,6 +28,22 @@ def network(*, loss="squared_error", plasticity="prospective", recurrent=True, a
     return Network(layers, DT, loss=loss, plasticity=plasticity, aligned=aligned)
 
 
+def small_network(*, loss="cross_entropy"):
+    """2-4-3: little to build."""
+    rng = np.random.default_rng(9)
+    layers = (
+        Layer(
+            rng.normal(0, 0.7, (4, 2)),
+            rng.normal(0, 0.1, 4),
+            *(1.2, 0.6),
+            "relu",
+            rng.normal(0, 0.2, (4, 4)),
+        ),
+        Layer(rng.normal(0, 0.5, (3, 4)), np.zeros(3), *(0.8, 0.9), "identity"),
+    )
+    return Network(layers, DT, loss=loss, aligned=True)
+
+
 def still_network(loss="cross_entropy"):
     """2-6-3, all layers instantaneous: frames are held."""
     rng = np.random.default_rng(8)

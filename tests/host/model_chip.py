@@ -49,9 +49,9 @@ class ModelChip:
         spec = chip.network.layers[layer]
         if kind == "weight":
             return window.matrix(*spec.weight.shape)
-        sizes = {"down": spec.inputs, "table_value": window.count, "table_delta": window.count}
         if kind.startswith("trace"):
-            sizes[kind] = chip.learning.learning[layer].groups * spec.columns
+            return window.matrix(chip.learning.learning[layer].groups, spec.columns)
+        sizes = {"down": spec.inputs, "table_value": window.count, "table_delta": window.count}
         return window.vector(sizes.get(kind, spec.outputs))
 
     def close(self) -> None:

@@ -294,7 +294,7 @@ def test_probes_that_are_none(probes, rule, folder):
     assert len(device.probed()[0].step) == 4
 
 
-@pytest.mark.parametrize("name", [name for name in NETS if name != "filtered"])
+@pytest.mark.parametrize("name", NETS)
 def test_a_snapshot_goes_on_elsewhere(name, folder, tmp_path):
     """In another chip, from a file, and in the integer model: the same words."""
     device, design = opened(name, folder)
