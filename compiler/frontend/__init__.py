@@ -112,14 +112,19 @@ def _import_foreign(model: ModelProto) -> Imported:
     from vle.compiler.frontend.outputs import choose_output  # noqa: PLC0415
     from vle.compiler.frontend.reading import check_valid, read_steps  # noqa: PLC0415
     from vle.compiler.frontend.registry import check_operators  # noqa: PLC0415
+    from vle.compiler.frontend.stepping import read_loop, step_loop  # noqa: PLC0415
     from vle.sim import Network  # noqa: PLC0415
 
     with np.errstate(all="ignore"):  # what is not finite is refused, with its node
         graph = Graph(model)
         check_operators(graph)
-        output = choose_output(graph)
+        loop = step_loop(graph)
+        output = choose_output(graph) if loop is None else ("", ())
         check_valid(graph)
-        script = read_steps(graph, build_chain(graph, *output))
+        if loop is None:
+            script = read_steps(graph, build_chain(graph, *output))
+        else:
+            script = read_loop(graph, loop)
         built = build_layers(script.steps, script.inputs)
     if not built.layers:
         raise CompileError("model must have at least one layer, not none")

@@ -173,6 +173,10 @@ def node_operation(graph: Graph, value: str) -> Operation:
         return _whole(graph, value, "(loop)", found_loop.source, loop=found_loop)
     if found := find_activation(graph, value):
         return _whole(graph, value, "(activation)", found.source, steps=found.steps)
+    if node.op_type == "RNN" and len(data) > 1:
+        rule = "must be a constant, not an input or computed; write it into the file"
+        what = "initial_h" if data[-1] == 5 else "every input but the first"
+        raise CompileError(f"{what} {rule}", node=label(node))
     if len(data) > 1:
         return _join(graph, value, data)
     others = {i: name for i, name in enumerate(node.input) if name and i != data[0]}

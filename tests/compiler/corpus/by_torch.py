@@ -58,6 +58,17 @@ class Own(nn.Module):
         return h
 
 
+class Told(nn.Module):
+    """An Elman layer whose first state is an input, its last one an output."""
+
+    def __init__(self):
+        super().__init__()
+        self.rnn = nn.RNN(5, 7)
+
+    def forward(self, x):
+        return self.rnn(x, x[:1, :, :1].expand(-1, -1, 7).contiguous())
+
+
 class Residual(nn.Module):
     """A skip around an activation."""
 
@@ -133,6 +144,7 @@ CASES = (
     case("own cell, last state", Own, *TIME, layout="time,last"),
     case("lstm", lambda: nn.LSTM(5, 7), *TIME, refused=r"\(LSTM\)"),
     case("gru", lambda: nn.GRU(5, 7), *TIME, refused=r"\(GRU\)"),
+    case("a state of the input", Told, *TIME, refused=r"\(RNN\): initial_h must be a constant"),
     case("both directions", lambda: nn.RNN(5, 7, bidirectional=True), *TIME, refused=r"\(RNN\)"),
     case("convolution", lambda: nn.Conv1d(5, 4, 3), 2, 5, 9, refused=r"\(Conv\)"),
     case("gelu", lambda: nn.Sequential(nn.Linear(6, 6), nn.GELU()), 6, 6, refused=r"\(Gelu\)"),
