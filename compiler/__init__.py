@@ -3,5 +3,6 @@
 from vle.compiler.compile import compile_model
 from vle.compiler.design import Design
 from vle.compiler.quantization.learning import LearningOptions
+from vle.compiler.search.goal import Goal
 
-__all__ = ["Design", "LearningOptions", "compile_model"]
+__all__ = ["Design", "Goal", "LearningOptions", "compile_model"]

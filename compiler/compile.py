@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from vle.compiler.circuit.folding import ChipSpec
 from vle.compiler.design import Design
@@ -16,7 +19,8 @@ from vle.compiler.frontend import Imported
 from vle.compiler.learning.design import LearningDesign
 from vle.compiler.planning.boards import Board, board_named
 from vle.compiler.planning.plan import DEFAULT_LANES, plan
-from vle.compiler.quantization.calibration import Calibration, calibrate
+from vle.compiler.quantization.calibration import Calibration, calibrate, frames
+from vle.compiler.quantization.choice import Choice
 from vle.compiler.quantization.formats import Widths
 from vle.compiler.quantization.given import Given
 from vle.compiler.quantization.learning import LearningOptions, learning_network
@@ -26,6 +30,11 @@ from vle.compiler.quantization.quantize import Quantized, quantize
 from vle.compiler.quantization.recorded import Recorded, recorded
 from vle.compiler.quantization.stability import error_notes
 from vle.compiler.report.content import Facts, build_report
+from vle.compiler.search.choose import Chosen, Wanted, choose
+from vle.compiler.search.goal import Goal, checked_labels
+from vle.compiler.search.judge import Judge
+from vle.compiler.search.refine import BELOW
+from vle.compiler.search.search import Progress
 from vle.errors import CompileError
 from vle.sim import Activation, Network
 
@@ -39,9 +48,12 @@ def compile_model(
     input_range: tuple[ArrayLike, ArrayLike] | None = None,
     lanes: int | None = None,
     board: str | Board | None = None,
-    weight_bits: int = 16,
+    weight_bits: int | Sequence[int] | None = None,
     rate_bits: int = 16,
     potential_bits: int = 24,
+    goal: Goal | None = None,
+    sensitivity: bool = False,
+    progress: Progress | None = None,
     like: str | os.PathLike[str] | Design | None = None,
     dt: float | None = None,
     learning: LearningOptions | bool = False,
@@ -64,9 +76,17 @@ def compile_model(
     board
         Name of a board in `vle.compiler.planning.boards`: as many lanes as it holds, or `lanes`
         of them.
-    weight_bits, rate_bits, potential_bits
-        Bits of a weight (2..16), of inputs and rates (3..18), of potentials (8..32).
-
+    weight_bits
+        Bits of a weight, 2..16, or those of each layer; by default 16.
+    rate_bits, potential_bits
+        Bits of inputs and rates (3..18), of potentials (8..32).
+    goal
+        How good or how small the network shall be, instead of `weight_bits`.
+    sensitivity
+        Whether the report says which layer hurts; where there is a goal, it always does. Left out
+        where formats are taken over, and on a chip that learns.
+    progress
+        Called with what is being tried, in words.
     like
         A design, or its bundle, whose formats, scales and engines to take over: a network that was
         read back from a chip becomes the same integers again. Widths, lanes and board are its own.
@@ -83,11 +103,14 @@ def compile_model(
     """
     imported, file = _read(model, dt)
     network, notes = imported.network, imported.notes
-    asked = (weight_bits, rate_bits, potential_bits) != DEFAULT_BITS
-    widths = _widths(weight=weight_bits, rate=rate_bits, potential=potential_bits)
+    weight = _weight_bits(weight_bits, len(network.layers))
+    wanted = Wanted(weight, goal, sensitivity, progress)
+    asked = (*set(weight), rate_bits, potential_bits) != DEFAULT_BITS or goal is not None
+    widths = _widths(weight=max(weight), rate=rate_bits, potential=potential_bits)
     target = board_named(board) if isinstance(board, str) else board
     options = (LearningOptions() if learning else None) if isinstance(learning, bool) else learning
     pattern = Design.load(like) if isinstance(like, str | os.PathLike) else like
+    _check_goal(goal, {"weight bits": weight_bits, "like": like, "learning": options}, target)
     try:
         if pattern is not None:
             if lanes is not None or target is not None:
@@ -100,8 +123,21 @@ def compile_model(
         known = calibrate(network, calibration, input_range)
         moments = None if formats else known.moments
         given = Given(imported.grids, imported.inputs)
+        chosen = Chosen(Choice(weight))
+        if formats is None and options is None and (wanted.judged or rate_bits < BELOW):
+            labelled = _labelled(network, calibration, goal)
+            judge = Judge.of(network, known, widths, given, labelled)
+            chosen = choose(wanted, judge, partial(plan, lanes=lanes, board=target))
+            widths = replace(widths, weight=max(chosen.choice.weight))
         quantized = quantize(
-            network, known.ranges, widths, moments, like=formats, learning=options, given=given
+            network,
+            known.ranges,
+            widths,
+            moments,
+            like=formats,
+            learning=options,
+            given=given,
+            choice=chosen.choice,
         )
         learns = learning_network(network, quantized.network, options)
         folding = plan(quantized.network, lanes=lanes, board=target, learning=learns)
@@ -111,10 +147,47 @@ def compile_model(
         notes += (f"neither lanes nor a board: planned for {DEFAULT_LANES} lanes",)
     chip = ChipSpec(quantized.network, folding, learns)
     build = _Build(network, known, quantized, chip, options)
-    design = build.design(widths, target, notes)
+    design = build.design(widths, target, notes + chosen.notes)
+    design.report.update(chosen.report)
     if imported.host:
         design.report["host"] = [asdict(step) for step in imported.host]
     return design
+
+
+def _weight_bits(bits: int | Sequence[int] | None, layers: int) -> tuple[int, ...]:
+    """Bits of a weight of each layer."""
+    bits = DEFAULT_BITS[0] if bits is None else bits
+    each = tuple(bits) if isinstance(bits, Sequence) else (bits,) * layers
+    if len(each) != layers:
+        raise CompileError(f"weight bits must be one number or {layers}, one per layer, not {bits}")
+    for value in each:
+        _widths(weight=value)
+    return each
+
+
+def _check_goal(goal: Goal | None, options: dict[str, Any], board: Board | None) -> None:
+    """Refuse what contradicts a goal."""
+    if goal is None:
+        return
+    for what, value in options.items():
+        if value is not None:
+            raise CompileError(
+                f"{what} must not be given with a goal, which finds the weights' bits"
+            )
+    if goal.fit and board is None:
+        raise CompileError("a goal to fit needs a board")
+
+
+def _labelled(
+    network: Network, data: ArrayLike | None, goal: Goal | None
+) -> tuple[NDArray[np.float64], NDArray[np.int64]] | None:
+    """Calibration data with their labels, where the goal is an accuracy."""
+    if goal is None or goal.labels is None:
+        return None
+    if data is None:
+        raise CompileError("an accuracy needs calibration data, which the labels are of")
+    x, shape = frames(network, data), np.shape(data)[:-1]
+    return x, checked_labels(goal.labels, shape, network.layers[-1].outputs)
 
 
 def _recorded(file: str, network: Network) -> Recorded | None:

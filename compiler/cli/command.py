@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vle.compiler.cli.goal import WidthList, goal_options, read_goal
 from vle.compiler.cli.terminal import Terminal
 from vle.compiler.planning.boards import BOARDS
 from vle.errors import CompileError, VleError
@@ -31,7 +32,16 @@ PATH = click.Path(path_type=Path)
 @click.option("--input-range", nargs=2, type=float, help="Lowest and highest input. [-1 1]")
 @click.option("--board", help=f"Fill a board: {', '.join(BOARDS)}.")
 @click.option("--lanes", type=int, help="Synapses worked on per clock.")
-@click.option("--weight-bits", type=int, default=16, show_default=True, help="Bits of a weight.")
+@click.option(
+    "--weight-bits", type=WidthList(), help="Bits of a weight, or those of each layer: 8,6,8. [16]"
+)
+@click.option("--rate-bits", type=int, default=16, show_default=True, help="Of inputs and rates.")
+@goal_options
+@click.option(
+    "--sensitivity/--no-sensitivity",
+    default=None,
+    help="Say which layer hurts. [with calibration data]",
+)
 @click.option("--dt", type=float, help="Step of a NIR graph, in the unit of its time constants.")
 @click.option("--like", type=PATH, help="Bundle whose formats, scales and engines to take over.")
 @click.option("--verilog/--no-verilog", default=True, show_default=True, help="Write top.v too.")
@@ -134,8 +144,11 @@ def _design(
     from vle.compiler.frontend import import_model  # noqa: PLC0415
 
     options["learning"] = _learning(options)
+    options["goal"] = read_goal(options)
+    if options["sensitivity"] is None:
+        options["sensitivity"] = calibration is not None
     with terminal.working(f"reading {model}"):
         imported = import_model(model, dt=dt)
         data = None if calibration is None else read_calibration(calibration, imported.network)
-    with terminal.working("choosing formats and folding"):
-        return compile_model(imported, calibration=data, **options)
+    with terminal.working("choosing formats and folding") as say:
+        return compile_model(imported, calibration=data, progress=say, **options)

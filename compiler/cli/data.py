@@ -1,4 +1,4 @@
-"""Calibration data on disk."""
+"""Calibration data and labels on disk."""
 
 from __future__ import annotations
 
@@ -37,30 +37,45 @@ def read_calibration(path: Path, network: Network) -> NDArray[np.float64]:
     CompileError
         Naming the file and the rule, if it holds no such array.
     """
+    array = read_array(path, "calibration data", KEY)
     try:
-        return _checked(_array(path), network.inputs)
+        return _checked(array, network.inputs)
     except CompileError as error:
         raise CompileError(error.message, file=str(path)) from error
 
 
-def _array(path: Path) -> NDArray[Any]:
+def read_array(path: Path, what: str, key: str) -> NDArray[Any]:
+    """Read an ``.npy`` file, or an ``.npz`` with one array or one named `key`.
+
+    Raises
+    ------
+    CompileError
+        Naming the file and the rule, if it holds no such array.
+    """
+    try:
+        return _array(path, what, key)
+    except CompileError as error:
+        raise CompileError(error.message, file=str(path)) from error
+
+
+def _array(path: Path, what: str, key: str) -> NDArray[Any]:
     try:
         with path.open("rb") as file:  # np.load would leave a broken archive open
             loaded = np.load(file, allow_pickle=False)
-            return loaded if isinstance(loaded, np.ndarray) else _chosen(loaded)
+            return loaded if isinstance(loaded, np.ndarray) else _chosen(loaded, key)
     except FileNotFoundError:
         raise CompileError("there is no such file") from None
     except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        rule = "must be calibration data as .npy or .npz"
+        rule = f"must be {what} as .npy or .npz"
         raise CompileError(f"{rule}: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _chosen(archive: Mapping[str, Any]) -> NDArray[Any]:
+def _chosen(archive: Mapping[str, Any], key: str) -> NDArray[Any]:
     """Take the only array of an archive, or the one with the right name."""
     names = list(archive)
-    if KEY not in names and len(names) != 1:
-        raise CompileError(f"must hold one array, or one named {KEY!r}, not {names}")
-    array: NDArray[Any] = archive[KEY if KEY in names else names[0]]
+    if key not in names and len(names) != 1:
+        raise CompileError(f"must hold one array, or one named {key!r}, not {names}")
+    array: NDArray[Any] = archive[key if key in names else names[0]]
     return array
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ TOTALS = {
     "multipliers": "multipliers",
     "memory_bits": "memory bits",
 }
+SENSITIVITY = "which layer hurts: the error that its weights alone add to the outputs"
 
 
 class Terminal:
@@ -35,13 +36,13 @@ class Terminal:
         self.err = Console(stderr=True, quiet=quiet)
 
     @contextmanager
-    def working(self, what: str) -> Iterator[None]:
-        """Show what is going on, where somebody watches."""
+    def working(self, what: str) -> Iterator[Callable[[str], None]]:
+        """Show what is going on, where somebody watches; what is yielded shows more of it."""
         if self.quiet or not self.err.is_terminal:
-            yield
+            yield lambda _: None
             return
-        with self.err.status(escape(what)):
-            yield
+        with self.err.status(escape(what)) as status:
+            yield lambda more: status.update(escape(f"{what}: {more}"))
 
     def show(self, model: Path, folder: Path, report: Mapping[str, Any]) -> None:
         """Show a report."""
@@ -54,6 +55,8 @@ class Terminal:
         self.out.print(
             _table("engines", [_engine(*numbered) for numbered in enumerate(report["engines"])])
         )
+        if report["sensitivity"] is not None:
+            self.out.print(_table(SENSITIVITY, _sensitivity(report["sensitivity"])))
         for what, value in _totals(report).items():
             self.out.print(f"{what:28}{value}", soft_wrap=True)
         for note in report["notes"]:
@@ -75,6 +78,31 @@ def _layer(row: Mapping[str, Any]) -> dict[str, str]:
         "rates": _span(row["ranges"]["rate"]),
         "engine": str(row["engine"]),
     }
+
+
+def _sensitivity(found: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Rows of the table of sensitivities, the worst first."""
+    rows = sorted(found["layers"], key=lambda row: -row["share"])
+    return [
+        {
+            "layer": row["layer"],
+            "weight": f"{row['weight_width']} bit",
+            "adds": f"{row['adds']:.2%}",
+            "of all": f"{row['share']:.0%}",
+            **{f"at {bits} bit": _part(error) for bits, error in _tried(row)},
+        }
+        for row in rows
+    ]
+
+
+def _tried(row: Mapping[str, Any]) -> list[tuple[str, float | None]]:
+    """Errors at some widths that were tried."""
+    errors = list(row["errors"].items())
+    return errors[:: max(1, -(-len(errors) // 5))]
+
+
+def _part(error: float | None) -> str:
+    return "-" if error is None else f"{error:.2%}"
 
 
 def _engine(index: int, row: Mapping[str, Any]) -> dict[str, str]:
@@ -99,6 +127,9 @@ def _totals(report: Mapping[str, Any]) -> dict[str, str]:
     totals["inputs"] = (
         f"Fixed({_bits(report['input']['format'])}), {_span(report['input']['range'])}"
     )
+    if report["search"] is not None:
+        totals["asked for"] = report["search"]["goal"]
+        totals["reached"] = _reached(report["search"])
     slack = min(row["proof"]["slack_bits"] for row in report["layers"])
     totals["accumulators"] = f"none can overflow, by construction; {slack} bits or more to spare"
     totals["error against float"] = (
@@ -106,6 +137,15 @@ def _totals(report: Mapping[str, Any]) -> dict[str, str]:
         f"ranges from {tried['source']}"
     )
     return totals
+
+
+def _reached(found: Mapping[str, Any]) -> str:
+    """Say what a search has reached."""
+    reached = found["reached"]
+    text = f"error {reached['error']:.3g} of the output (rms)"
+    if "accuracy" in reached:
+        text += f", accuracy {reached['accuracy']:.2%} (float {reached['float_accuracy']:.2%})"
+    return f"{text}, {found['mean_bits']:.3g} bits per weight on the average"
 
 
 def _table(title: str, rows: list[dict[str, str]]) -> Table:

@@ -82,7 +82,7 @@ def calibrate(
     refuse_parameters(network)
     stated = None if input_range is None else _range(network, input_range)
     if data is not None:
-        return _from_data(network, _frames(network, data), stated)
+        return _from_data(network, frames(network, data), stated)
     notes: tuple[str, ...] = ()
     if stated is None:
         stated = _range(network, ASSUMED)
@@ -135,7 +135,14 @@ def _selection(network: Network, x: Float) -> Float:
     return np.stack(cut, axis=1)
 
 
-def _frames(network: Network, data: ArrayLike) -> Float:
+def frames(network: Network, data: ArrayLike) -> Float:
+    """Return calibration data as `(T, batch, inputs)`.
+
+    Raises
+    ------
+    CompileError
+        For data of the wrong shape, or not finite.
+    """
     try:
         x = np.asarray(data, dtype=np.float64)
     except (TypeError, ValueError) as error:

@@ -95,6 +95,11 @@ def coarser(fmt: Fixed, most: int | None) -> Fixed:
     return Fixed(fmt.width - most, most)
 
 
+def finer(fmt: Fixed, bits: int) -> Fixed:
+    """Return the format with so many more bits below the point, its width kept."""
+    return Fixed(fmt.i_bits - bits, fmt.f_bits + bits)
+
+
 def _covering(magnitude: float, width: int) -> Fixed:
     try:
         return Fixed.covering(magnitude or 1.0, width)

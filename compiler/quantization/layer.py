@@ -22,6 +22,7 @@ from vle.compiler.quantization.bounds import span_of
 from vle.compiler.quantization.formats import (
     Widths,
     coarser,
+    finer,
     potential_format,
     rate_format,
 )
@@ -30,7 +31,7 @@ from vle.compiler.quantization.learning import LearningOptions, master_logs
 from vle.compiler.quantization.moments import Moments
 from vle.compiler.quantization.pattern import LayerPattern
 from vle.compiler.quantization.ranges import LayerRanges
-from vle.compiler.quantization.weights import Columns, round_weights
+from vle.compiler.quantization.weights import Columns, coarse_note, round_weights
 from vle.errors import CompileError
 from vle.sim import Layer
 
@@ -62,6 +63,8 @@ class LayerJob:
         Most bits below the point of its rates.
     given
         Grids that the model brings.
+    finer
+        Bits by which its rates are finer than what holds their range.
     """
 
     name: str
@@ -74,6 +77,7 @@ class LayerJob:
     learning: LearningOptions | None
     point: int | None
     given: LayerGrid = NO_GRID
+    finer: int = 0
 
     def run(self, moments: Moments | None) -> tuple[LayerSpec, Approximation, list[Note]]:
         """Choose formats, round parameters, and say what that changed."""
@@ -83,6 +87,8 @@ class LayerJob:
         columns = Columns.of(layer, self.x_format, u_format, fmt)
         grid = self.grid(columns)
         rounded, lost = round_weights(self.name, columns, grid, moments)
+        if self.learning is None:  # else weights need room to grow
+            lost += coarse_note(columns, grid, rounded)
         bias, clipped = self.bias(u_format, rounded.bias_shift)
         (alpha, alpha_shift), (rho, rho_shift) = self.constants()
         off = [
@@ -142,7 +148,8 @@ class LayerJob:
         """Format of the rates."""
         if self.given.rate is not None:
             return self.given.rate.format
-        return coarser(rate_format(self.layer, self.ranges, u_format, self.widths), self.point)
+        fmt = finer(rate_format(self.layer, self.ranges, u_format, self.widths), self.finer)
+        return coarser(fmt, self.point)
 
     def formats(self) -> tuple[Fixed, Fixed, list[Note]]:
         """Return the formats of potentials and rates.

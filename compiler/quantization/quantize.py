@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -12,9 +12,11 @@ from vle.compiler.layer import LayerSpec
 from vle.compiler.network import NetworkSpec
 from vle.compiler.notes import Note, joined
 from vle.compiler.quantization.approximate import Approximation
+from vle.compiler.quantization.choice import Choice
 from vle.compiler.quantization.formats import (
     Widths,
     coarser,
+    finer,
     input_format,
 )
 from vle.compiler.quantization.given import Given
@@ -27,6 +29,8 @@ from vle.sim import Network
 
 Float = NDArray[np.float64]
 CHANNEL_BITS = 7  # of the input that every channel should use
+Made = tuple[LayerSpec, Approximation, list[Note]]
+Memo = dict[tuple[object, ...], Made]  # layers by what decides them
 
 
 @dataclass(frozen=True)
@@ -55,12 +59,21 @@ class Rules(NamedTuple):
     like: Pattern | None
     learning: LearningOptions | None
     given: Given
+    choice: Choice | None
+    memo: Memo
 
     def widths_of(self, layer: int, layers: int) -> Widths:
         """Bits and headroom of a layer; what learns may grow."""
+        widths = self.widths
+        if self.choice is not None:
+            widths = replace(widths, weight=self.choice.weight[layer])
         if self.learning is None:
-            return self.widths
-        return self.learning.headroom(self.widths, top=layer == layers - 1)
+            return widths
+        return self.learning.headroom(widths, top=layer == layers - 1)
+
+    def finer(self, place: int) -> int:
+        """Bits by which inputs (0) or the rates of a layer (1 and on) are finer than held."""
+        return self.choice.finer[place] if self.choice and self.choice.finer else 0
 
 
 def quantize(
@@ -72,6 +85,8 @@ def quantize(
     like: Pattern | None = None,
     learning: LearningOptions | None = None,
     given: Given | None = None,
+    choice: Choice | None = None,
+    memo: Memo | None = None,
 ) -> Quantized:
     """Choose formats, round parameters, and list what that changed.
 
@@ -93,6 +108,11 @@ def quantize(
         hear their input and themselves in one format.
     given
         Grids that the model brings, because it was quantised before.
+    choice
+        Formats that differ from layer to layer.
+    memo
+        Layers that calls of the same network, ranges, widths and moments have made so far; more
+        are added.
 
     Raises
     ------
@@ -100,7 +120,8 @@ def quantize(
         Where a parameter cannot be held, or would vanish.
     """
     points: dict[int, int] = {}
-    rules = Rules(widths, like, learning, given or Given())
+    memo = {} if memo is None else memo
+    rules = Rules(widths, like, learning, given or Given(), choice, memo)
     while True:
         done = _quantized(network, ranges, moments, rules, points)
         unequal = {} if learning is None else _unequal(done.network, points)
@@ -132,6 +153,8 @@ def _quantized(
     x_format = like[0].x_format if like else input_format(ranges[0].x, rules.widths)
     if rules.given.inputs is not None and not like:
         x_format = rules.given.inputs.format
+    elif not like:
+        x_format = finer(x_format, rules.finer(0))
     x_format = coarser(x_format, points.get(-1))
     specs, approximations = [], []
     notes: list[tuple[int, Note]] = []
@@ -147,8 +170,12 @@ def _quantized(
             rules.learning,
             points.get(index),
             rules.given.of(index),
+            rules.finer(index + 1),
         )
-        spec, approximation, said = job.run(None if moments is None else moments[index])
+        key = (index, job.widths, x_format, job.point, job.finer)
+        if key not in rules.memo:
+            rules.memo[key] = job.run(None if moments is None else moments[index])
+        spec, approximation, said = rules.memo[key]
         specs.append(spec)
         approximations.append(approximation)
         notes += [(index, note) for note in said]

@@ -76,12 +76,15 @@ def round_weights(
     notes = []
     if rounded.clipped.any():
         notes.append(Note(clipped, str(int(rounded.clipped.sum()))))
+    return rounded, notes
+
+
+def coarse_note(columns: Columns, grid: rounding.Grid, rounded: rounding.Rounded) -> list[Note]:
+    """Say how many neurons have weights small beside what their words could hold."""
     coarse = np.abs(rounded.weight).max(axis=1) < grid.limit // 4
     coarse &= columns.target.any(axis=1)
-    if coarse.any():
-        text = "neurons that use less than a quarter of their weights' range"
-        notes.append(Note(text, str(int(coarse.sum()))))
-    return rounded, notes
+    text = "neurons that use less than a quarter of their weights' range"
+    return [Note(text, str(int(coarse.sum())))] * bool(coarse.any())
 
 
 def _by_group(columns: Columns, grid: rounding.Grid, moments: Moments) -> rounding.Rounded:

@@ -75,6 +75,8 @@ def build_report(design: Design, facts: Facts) -> dict[str, Any]:
         "board": _board(design, facts.board),
         "learning": _learning(design, facts.learning),
         "widths": asdict(facts.widths),
+        "sensitivity": None,  # both of what came before: see `vle.compiler.search.choose`
+        "search": None,
         "memories": [
             {"kind": kind, "owner": owner, "width": width, "depth": depth, "banks": banks}
             for kind, owner, width, depth, banks in need.memories

@@ -35,6 +35,8 @@ def html_page(report: Report) -> str:
         calibration=report["calibration"],
         layers=report["layers"],
         board=report["board"],
+        sensitivity=report.get("sensitivity"),  # reports of before have none
+        search=report.get("search"),
         notes=report["notes"],
         pictures=drawn,
         memory=[f"{kind} {bits:,}" for kind, bits in pictures.memory_bits(report).items()],
@@ -49,7 +51,8 @@ def _title(report: Report) -> str:
 
 def _summary(report: Report) -> str:
     engines = len(report["engines"])
-    weights = report["widths"]["weight"]
+    bits = sorted({layer["formats"]["weight_width"] for layer in report["layers"]})
+    weights = "- to ".join(map(str, dict.fromkeys((bits[0], bits[-1]))))
     return (
         f"{engines} engine{'s' * (engines > 1)} with {report['lanes']} lanes in all take "
         f"{_number(report['cycles_per_step'])} clock cycles per step, with {weights}-bit weights."

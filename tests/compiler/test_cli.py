@@ -69,6 +69,29 @@ def test_verilog_is_written_unless_told_otherwise(compiled, model, here):
     assert "endmodule" in (here / "out" / "top.v").read_text()
 
 
+def test_a_goal_instead_of_bits(compiled, model, tmp_path, here):
+    x = np.random.default_rng(0).uniform(-1, 1, (200, 3))
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "y.npy", Design.load(_bundle(compiled, model)).reference.run(x).argmax(-1))
+    given = ["--no-verilog", "--calibration", tmp_path / "x.npy"]
+    code, out, err = compiled(model, *given, "--max-error", 0.05, "--lanes", 20)
+    assert (code, err) == (0, "")
+    for text in ("which layer hurts", "asked for", "error at most 0.05", "reached"):
+        assert text in out
+    labels = ["--target-accuracy", 0.95, "--labels", tmp_path / "y.npy"]
+    code, out, err = compiled(model, *given, *labels, "--json")
+    assert json.loads(out)["search"]["reached"]["accuracy"] >= 0.95
+    code, out, err = compiled(model, *given, "--weight-bits", "3,5", "--no-sensitivity")
+    assert "which layer hurts" not in out
+    assert "3 bit" in out
+    assert "5 bit" in out
+
+
+def _bundle(compiled, model):
+    compiled(model, "--no-verilog", "-q", "-o", "plain")
+    return "plain"
+
+
 def test_json_alone_and_quiet(compiled, model, here):
     code, out, err = compiled(model, "--no-verilog", "--json", "--input-range", -2, 2)
     assert (code, err) == (0, "")
@@ -201,6 +224,17 @@ def test_calibration_that_is_no_array(compiled, model, tmp_path, here):
         (["--lanes", "many"], "'many' is not a valid integer"),
         (["--weight-bits", "1"], "weight"),
         (["--weight-bits", "99"], "weight"),
+        (["--weight-bits", "8,x"], "'8,x' is neither a number nor numbers separated by commas"),
+        (["--weight-bits", "8,8,8"], "weight bits must be one number or 2, one per layer"),
+        (["--rate-bits", "99"], "rate bits must be in 3..18, not 99"),
+        (["--max-error", "0"], "max_error must be above 0, not 0"),
+        (["--max-error", "0.1", "--weight-bits", "8"], "not be given with --max-error, which"),
+        (["--fit", "--weight-bits", "8"], "--weight-bits must not be given with --fit"),
+        (["--fit"], "a goal to fit needs a board"),
+        (["--target-accuracy", "0.9"], "--target-accuracy needs --labels"),
+        (["--labels", "none.npy"], "--labels needs --target-accuracy"),
+        (["--target-accuracy", "0.9", "--labels", "none.npy"], "none.npy: there is no such file"),
+        (["--max-error", "0.1", "--learning"], "learning must not be given with a goal"),
         (["--board", "toaster"], "board must be one of ulx3s-85f, icebreaker"),
         (["--nonsense"], "No such option"),
     ],

@@ -1,0 +1,1 @@
+"""Widths that a goal asks for: what is tried, how it is judged, and which way to narrow."""
