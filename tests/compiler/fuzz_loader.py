@@ -38,7 +38,13 @@ def originals(folder):
         models.append(onnx.load(folder / "m.onnx"))
     layers = (Layer(f4(4, 3), f4(4), 1, 1, "tanh", f4(4, 4)), Layer(f4(2, 4), f4(2), 1, 1, "relu"))
     Network(layers, 0.5).save(folder / "m.onnx")
-    return [*models, onnx.load(folder / "m.onnx")]
+    ready = Path(__file__).parents[2] / "examples" / "models"
+    others = ("digits_mlp", "digits_qdq", "digits_rnn")
+    return [
+        *models,
+        onnx.load(folder / "m.onnx"),
+        *(onnx.load(ready / f"{n}.onnx") for n in others),
+    ]
 
 
 def any_of(rng, items):
