@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from vle.compiler.activation import Table
 from vle.compiler.circuit.folding import ChipSpec
 from vle.compiler.circuit.geometry import Engine
-from vle.compiler.circuit.registers import tables
 from vle.compiler.learning.network import LearningNetwork
 from vle.compiler.planning.boards import Board
+from vle.compiler.planning.memories import MemoryNeed, memories
 
 LOGIC_MEMORY_BITS = 1024  # a memory up to this size is made of logic, not of a block
 LUTS_TOP, LUTS_ENGINE, LUTS_LANE = 1200, 700, 40  # rough, for the warning that logic may not do
@@ -23,15 +23,13 @@ class Resources:
     ----------
     synapse_multipliers, neuron_multipliers
         Multiplications per clock in the lanes and in the neuron pipelines.
-    memory_bits
-        Of all memories, padding included.
     memories
-        `(kind, engine or edge, bits of a word, depth, banks)` of each.
+        Each of them, padding and queues included.
     """
 
     synapse_multipliers: int
     neuron_multipliers: int
-    memories: tuple[tuple[str, int, int, int, int], ...]
+    memories: tuple[MemoryNeed, ...]
 
     @property
     def multipliers(self) -> int:
@@ -41,7 +39,7 @@ class Resources:
     @property
     def memory_bits(self) -> int:
         """Bits of all memories."""
-        return sum(width * depth * banks for _, _, width, depth, banks in self.memories)
+        return sum(memory.bits for memory in self.memories)
 
 
 def lane_multipliers(learning: LearningNetwork | None) -> int:
@@ -51,30 +49,11 @@ def lane_multipliers(learning: LearningNetwork | None) -> int:
 
 def resources(chip: ChipSpec) -> Resources:
     """Count what a chip needs, whatever it is built on."""
-    memories = [m for engine in chip.engines for m in _engine_memories(engine)]
-    for place, edge in enumerate(chip.edges):
-        memories.append(("frames", place, edge.format.width, edge.tiles * edge.slots, edge.simd))
     return Resources(
         lane_multipliers(chip.learning) * sum(engine.lanes for engine in chip.engines),
         sum(len(_products(engine)) for engine in chip.engines),
-        tuple(memories),
+        memories(chip),
     )
-
-
-def _engine_memories(engine: Engine) -> list[tuple[str, int, int, int, int]]:
-    index, neurons = engine.index, engine.neurons
-    found = [("weights", index, engine.weight_width, engine.fold, engine.lanes)]
-    for name, width in (
-        ("scale", engine.scale_width),
-        ("bias", engine.u_width),
-        ("alpha", engine.constant_width),
-        ("rho", engine.constant_width),
-        ("u", engine.u_width),
-    ):
-        found.append((name, index, width, neurons, 1))
-    for table in tables(engine):
-        found.append(("table", index, 2 * table.rate_width + 1, len(table.value), 1))
-    return found
 
 
 def _products(engine: Engine) -> list[tuple[int, int]]:

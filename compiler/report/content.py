@@ -27,6 +27,7 @@ from vle.compiler.quantization.ranges import Range, count_exponents, signals
 Float = NDArray[np.float64]
 VERSION = 1
 COMPARED = 32  # sequences on which float and integers are laid over each other
+SHARED = ("frames", "sums", "output", "targets")  # memories of no engine
 SHOWN_STEPS, SHOWN_OUTPUTS = 400, 3
 
 
@@ -113,7 +114,7 @@ def _engines(design: Design, need: Resources) -> list[dict[str, Any]]:
             "memory_bits": sum(
                 width * depth * banks
                 for kind, owner, width, depth, banks in need.memories
-                if owner == engine.index and kind != "frames"
+                if owner == engine.index and kind not in SHARED
             ),
             "useful_lanes": sum(piece.spec.weight.size for piece in engine.passes)
             / (engine.fold * engine.lanes),

@@ -80,7 +80,7 @@ def test_what_does_not_fit_says_by_how_much_and_what_would():
         mlp([64, 128, 64], board="icebreaker")
     assert "memory blocks of 30" in caught.value.message
     assert "too many" in caught.value.message
-    assert "5-bit weights or the board tang-nano-20k would do" in caught.value.message
+    assert "4-bit weights or the board tang-nano-20k would do" in caught.value.message
     with pytest.raises(CompileError, match="only a smaller network would do"):
         mlp([700, 800, 700], board="icebreaker")
 
