@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from vle.compiler import Design
     from vle.compiler.quantization.learning import LearningOptions
 
+NAME = "vle-compile"
 BAD_INPUT, BUG = 2, 1
 PATH = click.Path(path_type=Path)
 
@@ -61,7 +62,7 @@ def command(*, quiet: bool, as_json: bool, verbose: bool, **options: Any) -> int
     one line that names the file, the node and the rule, exit code 2, and nothing written.
     """
     terminal = Terminal(quiet=quiet or as_json)
-    with _reported(verbose) as failed:
+    with reported(verbose, NAME) as failed:
         report = _compile(terminal, **options)
         if as_json:
             click.echo(json.dumps(report, indent=1))
@@ -69,24 +70,24 @@ def command(*, quiet: bool, as_json: bool, verbose: bool, **options: Any) -> int
 
 
 @contextmanager
-def _reported(verbose: bool) -> Iterator[list[int]]:
+def reported(verbose: bool, name: str) -> Iterator[list[int]]:
     """Turn an error into one line and an exit code."""
     code = [0]
     try:
         yield code
     except (VleError, OSError) as error:
         code[0] = BAD_INPUT
-        _say(error, str(error), verbose)
+        _say(error, f"{name}: error: {error}", verbose)
     except Exception as error:
         code[0] = BUG
         hint = "" if verbose else " (a bug of vle; -v shows the traceback)"
-        _say(error, f"{type(error).__name__}: {error}{hint}", verbose)
+        _say(error, f"{name}: error: {type(error).__name__}: {error}{hint}", verbose)
 
 
 def _say(error: Exception, text: str, verbose: bool) -> None:
     if verbose:
         traceback.print_exception(error, file=sys.stderr)
-    click.echo(f"vle-compile: error: {' '.join(text.split())}", err=True)
+    click.echo(" ".join(text.split()), err=True)
 
 
 def _compile(
