@@ -17,17 +17,17 @@ def pauses(chance: float, rng: random.Random) -> Iterator[bool]:
 
 
 class FrameDriver:
-    """Sends frames of signed words over `s_axis`."""
+    """Sends frames of signed words over `s_axis`, or another stream."""
 
-    def __init__(self, dut, gaps: float, rng: random.Random) -> None:
-        bus = AxiStreamBus.from_prefix(dut, "s_axis")
+    def __init__(self, dut, gaps: float, rng: random.Random, stream: str = "s_axis") -> None:
+        bus = AxiStreamBus.from_prefix(dut, stream)
         self.source = AxiStreamSource(bus, dut.clk, dut.rst, byte_lanes=1)
-        self.mask = (1 << len(dut.s_axis_tdata)) - 1
+        self.mask = (1 << len(getattr(dut, f"{stream}_tdata"))) - 1
         if gaps:
             self.source.set_pause_generator(pauses(gaps, rng))
 
-    def send(self, words, *, start: bool = False) -> None:
-        """Queue one frame; only its first word carries the flag."""
+    def send(self, words, *, start: bool = False, user: int = 0) -> None:
+        """Queue one frame; only its first word carries the flags."""
         data = [int(word) & self.mask for word in words]
-        flags = [int(start)] + [0] * (len(data) - 1)
+        flags = [user | int(start)] + [0] * (len(data) - 1)
         self.source.send_nowait(AxiStreamFrame(data, tuser=flags))

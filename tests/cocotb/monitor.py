@@ -11,6 +11,7 @@ from cocotbext.axi import AxiStreamBus, AxiStreamSink
 from driver import pauses
 
 TRACE = np.dtype([(name, np.int32) for name in ("layer", "neuron", "u", "r")])
+ERRORS = np.dtype([(name, np.int32) for name in ("layer", "neuron", "e", "v", "exponent")])
 CHANNELS = {
     "m_axis_t": ("data", "last", "user"),
     "s_axil_b": ("resp",),
@@ -40,9 +41,10 @@ class FrameMonitor:
 class HandshakeMonitor:
     """Fails the test where a channel takes back or changes what it offers before it is taken."""
 
-    def __init__(self, dut) -> None:
-        self.words = dict.fromkeys(CHANNELS, 0)
-        for channel, payload in CHANNELS.items():
+    def __init__(self, dut, more: tuple[str, ...] = ()) -> None:
+        channels = CHANNELS | dict.fromkeys(more, CHANNELS["m_axis_t"])
+        self.words = dict.fromkeys(channels, 0)
+        for channel, payload in channels.items():
             cocotb.start_soon(self._watch(dut, channel, payload))
 
     async def _watch(self, dut, channel: str, payload: tuple[str, ...]) -> None:
@@ -63,27 +65,54 @@ class HandshakeMonitor:
 
 
 class StateMonitor:
-    """Records each neuron's new `u` and `r` as the trace ports show them."""
+    """Records the words of each neuron as the trace ports show them.
 
-    def __init__(self, dut, engines: int) -> None:
-        self.rows: list[tuple[int, int, int, int]] = []
+    Parameters
+    ----------
+    dut, engines
+        The chip, and how many engines it has.
+    prefix, rows
+        Of the ports, and what a row is made of: layer, neuron, words.
+    """
+
+    def __init__(self, dut, engines: int, prefix: str = "", rows: np.dtype = TRACE) -> None:
+        self.rows: list[tuple[int, ...]] = []
+        self.dtype, self.prefix = rows, prefix
         for engine in range(engines):
-            cocotb.start_soon(self._watch(dut, engine))
+            cocotb.start_soon(self._watch(dut, f"trace_{engine}_"))
 
-    async def _watch(self, dut, engine: int) -> None:
-        port = {
-            name: getattr(dut, f"trace_{engine}_{name}")
-            for name in ("valid", "layer", "neuron", "u", "r")
-        }
+    async def _watch(self, dut, ports: str) -> None:
+        valid = getattr(dut, f"{ports}{self.prefix}valid")
+        where = [getattr(dut, f"{ports}{self.prefix}{name}") for name in ("layer", "neuron")]
+        words = [getattr(dut, f"{ports}{name}") for name in self.dtype.names[2:]]
         edge = RisingEdge(dut.clk)
         while True:
             await edge
-            if port["valid"].value == 1 and dut.rst.value == 0:
-                words = (port[name].value.to_signed() for name in ("u", "r"))
-                where = (port[name].value.to_unsigned() for name in ("layer", "neuron"))
-                self.rows.append((*where, *words))
+            if valid.value == 1 and dut.rst.value == 0:
+                place = (port.value.to_unsigned() for port in where)
+                self.rows.append((*place, *(port.value.to_signed() for port in words)))
 
     def take(self) -> np.ndarray:
         """Rows since the last call."""
-        rows, self.rows[:] = np.array(self.rows, dtype=TRACE), []
+        rows, self.rows[:] = np.array(self.rows, dtype=self.dtype), []
         return rows
+
+
+class ProbeMonitor:
+    """Takes words of probes, which are frames of one word each."""
+
+    def __init__(self, dut, stalls: float, rng: random.Random) -> None:
+        bus = AxiStreamBus.from_prefix(dut, "m_axis_probe")
+        self.sink = AxiStreamSink(bus, dut.clk, dut.rst, byte_lanes=1)
+        if stalls:
+            self.sink.set_pause_generator(pauses(stalls, rng))
+
+    def take(self) -> list[tuple[int, int, int, int]]:
+        """Probe, number, word and exponent of each since the last call."""
+        found = []
+        while not self.sink.empty():
+            frame = self.sink.recv_nowait()
+            (raw,), user = frame.tdata, int(np.atleast_1d(frame.tuser)[0])
+            exponent = (user >> 8 & 0xFF) - ((user >> 8 & 0x80) << 1)
+            found.append((user & 0xFF, user >> 16, raw - ((raw >> 31) << 32), exponent))
+        return found

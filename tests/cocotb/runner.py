@@ -23,8 +23,10 @@ MAKE = (
 )
 
 
-def run(name: str, verilog: str, *, seed: int, environment: dict[str, str]) -> int:
-    """Run all tests of `bench` on a top; returns how many there were.
+def run(
+    name: str, verilog: str, *, seed: int, environment: dict[str, str], bench: str = "bench"
+) -> int:
+    """Run all tests of a bench on a top; returns how many there were.
 
     A failed test raises; so does a bench in which no test ran.
     """
@@ -49,7 +51,7 @@ def run(name: str, verilog: str, *, seed: int, environment: dict[str, str]) -> i
         results = folder / "results.xml"
         try:
             runner.test(
-                test_module="bench",
+                test_module=bench,
                 hdl_toplevel="top",
                 build_dir=folder,
                 test_dir=HERE,

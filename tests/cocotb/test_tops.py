@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import runner
 from conftest import SEED, SOAK
-from tops import TOPS
+from tops import LEARNERS, TOPS
 
 from vle.hw import verilog
 
@@ -18,6 +18,14 @@ def test_bench(top):
     environment = {"VLE_TOP": top, "VLE_FRAMES": str(FRAMES)}
     text = verilog.generate(TOPS[top](), trace=True)
     assert runner.run(top, text, seed=SEED, environment=environment) >= 9
+
+
+@pytest.mark.parametrize("top", LEARNERS)
+def test_learning_bench(top):
+    print("seed", SEED)
+    environment = {"VLE_TOP": top, "VLE_FRAMES": str(FRAMES)}
+    text = verilog.generate(LEARNERS[top](), trace=True)
+    assert runner.run(top, text, seed=SEED, environment=environment, bench="learning_bench") >= 9
 
 
 def test_words_that_change_while_they_wait_are_seen():

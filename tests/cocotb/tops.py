@@ -13,6 +13,15 @@ def _chip(seed: int, sizes: list[int], *engines: tuple, **options) -> ChipSpec:
     return ChipSpec(network, Folding(tuple(EngineSpec(*engine) for engine in engines)))
 
 
+def _learner(seed: int, sizes: list[int], *engines: tuple, **options) -> ChipSpec:
+    """A random network that learns, on given engines."""
+    chip = random_chips.learning_chip(np.random.default_rng(seed), sizes, **options)
+    folding = Folding(tuple(EngineSpec(*engine) for engine in engines))
+    return ChipSpec(chip.network, folding, chip.learning)
+
+
+LEARNERS = {"learns": lambda: _learner(7, [2, 4, 3], (2, 3, (0, 1)), recurrent=(0,))}
+
 TOPS = {
     # one network with a recurrent layer, at three foldings
     "one-lane": lambda: _chip(1, [3, 7, 5, 4], (1, 1, (0, 1, 2)), recurrent=(1,)),

@@ -31,6 +31,12 @@ PORTS = {
 }
 
 
+LEARNING_PORTS = {
+    *(f"s_axis_target_{name}" for name in STREAM),
+    *(f"m_axis_probe_{name}" for name in STREAM),
+}
+
+
 def chip(*engines: tuple) -> ChipSpec:
     network = random_chips.network(np.random.default_rng(1), [3, 7, 5, 4], recurrent=(1,))
     return ChipSpec(network, Folding(tuple(EngineSpec(*engine) for engine in engines)))
@@ -41,6 +47,23 @@ def chip(*engines: tuple) -> ChipSpec:
 )
 def text(request) -> str:
     return verilog.generate(chip(*request.param))
+
+
+@pytest.fixture(scope="module")
+def learner() -> str:
+    rng = np.random.default_rng(7)
+    made = random_chips.learning_chip(rng, [2, 4, 3], recurrent=(0,), plasticity="filtered")
+    folding = Folding((EngineSpec(2, 3, (0, 1)),))
+    return verilog.generate(ChipSpec(made.network, folding, made.learning))
+
+
+def test_a_chip_that_learns_passes_lint(learner, tmp_path):
+    test_passes_lint(learner, tmp_path)
+
+
+def test_its_ports_are_those_of_axi(learner):
+    assert ports(learner) == PORTS | LEARNING_PORTS
+    assert re.search(r"^ *input \[2:0\] s_axis_tuser;", learner, re.M)
 
 
 def test_passes_lint(text, tmp_path):
@@ -64,8 +87,12 @@ def test_waivers_have_their_reasons():
 
 
 def test_ports_are_those_of_axi(text):
+    assert ports(text) == PORTS
+
+
+def ports(text: str) -> set[str]:
     header = re.search(r"^module top\((.*?)\);", text, re.M | re.S)
-    assert {port.strip() for port in header[1].split(",")} == PORTS
+    return {port.strip() for port in header[1].split(",")}
 
 
 def test_same_chip_same_text():
