@@ -6,6 +6,7 @@ from pathlib import Path
 
 from vle.errors import TransportError
 from vle.host.bundle import Bundle
+from vle.host.checks import instance
 from vle.host.device import Device
 from vle.host.verilated import VerilatedChip
 
@@ -21,11 +22,14 @@ def open_device(address: str) -> Device:
 
     Raises
     ------
+    TypeError
+        For anything but a string.
     TransportError
         Where the address is none, or there is no way to the chip.
     DeviceError
         Where the chip does not belong to the bundle.
     """
+    instance("address", address, str)
     scheme, colon, rest = address.partition(":")
     if not colon or not rest:
         raise TransportError(f"address must be of the form sim:DIR, not {address!r}")

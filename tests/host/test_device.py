@@ -12,7 +12,7 @@ import pytest
 from vle.compiler import Design, compile_model
 from vle.compiler.network import NetworkSpec
 from vle.errors import DeviceError, TransportError
-from vle.host import open_device
+from vle.host import Snapshot, open_device
 from vle.sim import Activation, Layer, Network
 
 
@@ -345,6 +345,43 @@ def test_damaged_bundles(folder, tmp_path):
         (tmp_path / "design.json").write_text(text)
         with pytest.raises(TransportError, match=rule):
             open_device(f"sim:{tmp_path}")
+
+
+def test_verilog_that_is_not_the_bundle_s_is_refused(folder, tmp_path):
+    (tmp_path / "design.json").write_text((folder / "design.json").read_text())
+    text = (folder / "top.v").read_text()
+    (tmp_path / "top.v").write_text(text.replace("1'h1", "1'h0", 1))
+    with pytest.raises(TransportError, match=r"top\.v is damaged: it differs from its hash"):
+        open_device(f"sim:{tmp_path}")
+
+
+def test_wrong_types_are_one_line(device):
+    kept = device.read_parameters()
+    for call, given, error, rule in (
+        (device.run, None, ValueError, "x must be real numbers, not object"),
+        (device.run, "signal", ValueError, "x must be real numbers, not <U6"),
+        (device.run, [[1, 2], [3]], ValueError, "x must be an array"),
+        (device.write_parameters, None, TypeError, "parameters must be a list, not None"),
+        (device.write_parameters, [1, 2, 3], TypeError, r"parameters\[0\] must be a Parameters"),
+        (device.load_state, {}, TypeError, r"state must be a State, not \{\}"),
+        (device.restore, kept, TypeError, "snapshot must be a Snapshot"),
+        (open_device, None, TypeError, "address must be a str, not None"),
+    ):
+        with pytest.raises(error, match=rule):
+            call(given)
+
+
+def test_a_snapshot_goes_on_elsewhere(device, folder, tmp_path):
+    """Also of a chip that does not learn: parameters and state in one file."""
+    x = signal(20)
+    kept = device.read_parameters()
+    device.write_parameters([replace(words, bias=words.bias // 2) for words in kept])
+    device.run(x[:10], aligned=False)
+    device.snapshot().save(tmp_path / "a.snapshot")
+    rest = device.run(x[10:], aligned=False, reset=False)
+    with open_device(f"sim:{folder}") as other:
+        other.restore(Snapshot.load(tmp_path / "a.snapshot"))
+        assert np.array_equal(other.run(x[10:], aligned=False, reset=False), rest)
 
 
 def test_a_chip_of_another_bundle_is_refused(folder, tmp_path):
