@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from vle.compiler.arguments import check_types
 from vle.compiler.circuit.folding import ChipSpec
 from vle.compiler.design import Design
 from vle.compiler.fixed import Fixed
@@ -98,9 +99,12 @@ def compile_model(
 
     Raises
     ------
+    TypeError
+        For a model, lanes, a board or learning of another type.
     CompileError
         If the model cannot be read, quantised or fitted.
     """
+    check_types(model=model, lanes=lanes, board=board, learning=learning, like=like)
     imported, file = _read(model, dt)
     network, notes = imported.network, imported.notes
     weight = _weight_bits(weight_bits, len(network.layers))
