@@ -45,10 +45,11 @@ class Run:
     """Accuracies in percent on fresh utterances, the chip frozen; and how it went on the way."""
 
     kind: str
+    steps: int
     before: float
     drifted: float
     after: float
-    heard: np.ndarray  # whether each utterance was answered rightly while it was learned
+    heard: list[np.ndarray]  # per phase: whether each utterance was answered rightly, learning
     labelled: float  # part of the steps after the drift that had a label
     student: IntegerStudent
     phases: tuple[Phase, Phase]
@@ -142,8 +143,8 @@ def learn(
         if k == 0:
             before, drifted = (right(student, p) for p in two)
     told = float((whole.y >= 0).mean())
-    return Run(kind, before, drifted, right(student, two[1]), np.concatenate(answers), told,
-               student, two)  # fmt: skip
+    after = right(student, two[1])
+    return Run(kind, options.steps, before, drifted, after, answers, told, student, two)
 
 
 @program("drift", steps=144_000)
@@ -201,15 +202,20 @@ def draw(figure: Figure, of: dict[str, list[Run]]) -> None:
 
 
 def _on_the_way(axes: Any, kind: str, runs: list[Run]) -> None:
-    width = max(1, min(100, len(runs[0].heard) // 20))
+    steps = runs[0].steps / 1000
     for run in runs:
-        smooth = np.convolve(run.heard, np.full(width, 100 / width), "valid")
-        axes.plot(np.arange(len(smooth)) + width, smooth, color=INTEGER, linewidth=1, alpha=0.7)
-    count = len(runs[0].heard)
-    axes.axvspan(2 * count / 3, count, color=FLOAT, alpha=0.12, linewidth=0)
-    axes.annotate("drifted; told in half of the steps", (count, 4), ha="right", color=TARGET)
+        count = [len(part) for part in run.heard]
+        t = [np.linspace(0, 2 / 3, count[0]), np.linspace(2 / 3, 1, count[1])]
+        width = max(1, min(100, count[0] // 20))
+        smooth = np.convolve(np.concatenate(run.heard), np.full(width, 100 / width), "valid")
+        times = steps * np.concatenate(t)[width - 1 :]
+        axes.plot(times, smooth, color=INTEGER, linewidth=1, alpha=0.7)
+    axes.axvspan(2 * steps / 3, steps, color=FLOAT, alpha=0.12, linewidth=0)
+    axes.annotate("drifted; told in half of the steps", (steps, 4), ha="right", color=TARGET)
     names = {"sensor": "gain, offset, a dead channel", "speakers": f"{NEW} new speakers"}
-    axes.set(title=f"{names[kind]}: right while it learns, %", ylim=(0, 101), xlabel="utterances")
+    axes.set(
+        title=f"{names[kind]}: right while it learns, %", ylim=(0, 101), xlabel="thousand steps"
+    )
 
 
 def _in_the_end(axes: Any, runs: list[Run]) -> None:
