@@ -15,6 +15,7 @@ from vle.host.verilated import VerilatedChip
 from vle.hw import verilog
 
 HALT, CLEAR, CLEAR_COUNTERS = 1, 2, 4
+LANED = ("rate", "loop", "down", "loop_error")
 
 
 @dataclass(frozen=True)
@@ -217,8 +218,29 @@ class LearningChip:
                 found["down", k] = state.down
             if state.loop.size:
                 found["loop_error", k] = state.loop
-        top = len(self.state.run.layers) - 1
-        return found | {("rate", top): self.state.run.layers[top].r[0]}
+        for k, layer in enumerate(self.net.network.layers):
+            r = self.state.run.layers[k].r[0]
+            found |= {("rate", k): r} | ({("loop", k): r} if layer.recurrent else {})
+        return found
+
+    def clear(self) -> None:
+        """Reset all but what was learned."""
+        self.write("CTRL", CLEAR)
+        self.state = self.net.clear(self.state)
+
+    def copy_to(self, other: LearningChip) -> None:
+        """Read all that this chip holds, and write it into another of the same kind."""
+        self._halt()
+        other._halt()
+        for kind, layer in self.words():
+            window = self.map.window(kind, layer)
+            other.write_window(window, self.read_window(window))
+        flags = ["FLAGS"] + [f"LAYER_FLAGS[{k}]" for k in range(len(self.net.learning))]
+        for name in (*flags, *self.registers()):
+            other.write(name, self.read(name))
+        for chip in (self, other):
+            chip.write("CTRL", 0)
+        other.state = self.state
 
     def _groups(self, layer: int) -> int:
         return self.net.learning[layer].groups
@@ -233,7 +255,7 @@ class LearningChip:
             word = i // window.pe * window.tiles + j // window.simd
             lane = i % window.pe * window.simd + j % window.simd
             return (window.base + (word << bits) + lane).ravel()
-        if window.kind in ("rate", "loop", "down", "loop_error"):
+        if window.kind in LANED:
             count = spec.inputs if window.kind == "down" else spec.outputs
             j = window.first + np.arange(count)
             return window.base + (j // window.simd << bits) + j % window.simd

@@ -244,7 +244,7 @@ def layer_learning(
         words = time_constants.derive(logs)
         kappa, beta = words.kappa, words.beta
         shifts = (time_constants.RATIO_SHIFT, time_constants.UNIT_SHIFT)
-    update_shift, exponent = int(rng.integers(17, 31)), int(rng.integers(-20, 0))
+    update_shift, exponent = int(rng.integers(8, 31)), int(rng.integers(-20, 0))
     f_w = spec.scale_shift + spec.u_format.f_bits - spec.x_format.f_bits
     point = f_w - spec.x_format.f_bits + update_shift + exponent
     reach = 16 + width - 1 + point - int(rng.integers(12, 19))  # so many bits above a signal's
