@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from vle.compiler.design import Design
 from vle.compiler.fixed import Raw
 from vle.compiler.layer import Saturation
+from vle.compiler.learning.chip_words import Registers, Words, state_of
 from vle.compiler.learning.network import LearningNetwork, LearnState
 from vle.compiler.learning.options import Rates, default_hold, frozen, with_rates
 from vle.compiler.learning.run import LearningSession, Steps, learn_raw
@@ -62,6 +63,16 @@ class LearningDesign(Design):
         """
         self.learning.check(state)
         self._learning.state = state
+
+    def restore_words(self, words: Words, registers: Registers) -> None:
+        """Go on from where a chip of this design was, by the words and registers of its snapshot.
+
+        Raises
+        ------
+        ValueError
+            For words of another network, and constants that are not those of this one.
+        """
+        self.restore(state_of(self.learning, words, registers))
 
     def restart(self) -> None:
         """Forget what was learned and counted: as after power-up."""

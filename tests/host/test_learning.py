@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from model_chip import ModelChip
 
-from vle.compiler.learning.chip_words import registers_of, state_of, words_of
+from vle.compiler.learning.chip_words import registers_of, words_of
 from vle.errors import Diverged
 from vle.host import Probe, running
 from vle.host.bundle import Bundle
@@ -306,7 +306,7 @@ def test_a_snapshot_goes_on_elsewhere(name, folder, tmp_path):
     rest = device.learn(x[17:], y[17:], reset=False)
     other.restore(type(taken).load(tmp_path / "a.snapshot"))
     assert np.array_equal(other.learn(x[17:], y[17:], reset=False), rest)
-    design.restore(state_of(design.learning, taken.words, taken.registers))
+    design.restore_words(taken.words, taken.registers)
     assert np.array_equal(design.learn(x[17:], y[17:], reset=False), rest)
     same_state(device, design)
     same_state(other, design)
