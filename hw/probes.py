@@ -50,7 +50,11 @@ ERROR_TAP = wiring.Signature(
         "exponent": Out(signed(8)),
     }
 )
-PROBED = data.StructLayout({"word": signed(32), "probe": 8, "exponent": signed(8), "step": 16})
+
+
+def probed_layout():
+    """A word, its probe, the exponent of `v` and `e`, and its number."""
+    return data.StructLayout({"word": signed(32), "probe": 8, "exponent": signed(8), "step": 16})
 
 
 def weight_tap(engine: Engine) -> wiring.Signature:
@@ -100,7 +104,7 @@ class Probes(wiring.Component):
                 "neuron": In(NEURON_TAP).array(engines),
                 "error": In(ERROR_TAP).array(engines),
                 **{f"weight{e.index}": In(weight_tap(e)) for e in chip.engines},
-                "o": Out(stream.Signature(PROBED)),
+                "o": Out(stream.Signature(probed_layout())),
                 "clear": In(1),
                 "lost": Out(32),
             }
@@ -108,15 +112,15 @@ class Probes(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         """Catch words, let each wait alone, queue them in the order of the probes."""
-        m = Module()
-        m.submodules.queue = queue = SyncFIFOBuffered(width=PROBED.size, depth=DEPTH)
+        m, layout = Module(), probed_layout()
+        m.submodules.queue = queue = SyncFIFOBuffered(width=layout.size, depth=DEPTH)
         waiting, lost = Signal(self.count), Signal(self.count)
         first = waiting & -waiting
         words = []
         for k in range(self.count):
             hit, word, exponent = self._catch(m, k)
             waits, taken = waiting[k], first[k] & queue.w_rdy
-            kept, step = Signal(PROBED, name=f"kept{k}"), Signal(16, name=f"step{k}")
+            kept, step = Signal(layout, name=f"kept{k}"), Signal(16, name=f"step{k}")
             words.append(Mux(first[k], kept.as_value(), 0))
             m.d.comb += lost[k].eq(hit & waits & ~taken)
             m.d.sync += [waits.eq(hit | (waits & ~taken)), step.eq(step + hit)]
@@ -125,7 +129,9 @@ class Probes(wiring.Component):
                 m.d.sync += [kept.step.eq(step), kept.probe.eq(k)]
             with m.If(self.select_write[k]):
                 m.d.sync += [waits.eq(0), step.eq(0)]
-        m.d.sync += self.lost.eq(Mux(self.clear, 0, self.lost + sum(lost)))
+        m.d.sync += self.lost.eq(
+            Mux(self.clear, 0, self.lost + sum(lost[k] for k in range(self.count)))
+        )
         m.d.comb += [
             queue.w_data.eq(reduce(or_, words)),
             queue.w_en.eq(waiting.any()),

@@ -7,63 +7,21 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import learning_nets as nets
 import numpy as np
 import pytest
-from model_chip import ModelChip
+from learning_devices import NETS, lesson, opened, same_state
 
-from vle.compiler.learning.chip_words import registers_of, words_of
-from vle.errors import Diverged
-from vle.host import Probe, running
+from vle.host import running
 from vle.host.bundle import Bundle
 from vle.host.device import Device
-from vle.host.divergence import Vitals
 from vle.sim import Network
-
-NETS = {
-    "recurrent": (nets.network(), {}),
-    "aligned": (nets.network(aligned=True), {}),
-    "classes": (nets.network(loss="cross_entropy", recurrent=False), {}),
-    "filtered": (nets.network(plasticity="filtered"), {}),
-    "time constants": (nets.network(recurrent=False), {"time_constants": True}),
-    "still": (nets.still_network(), {}),
-}
-
-MADE = {}  # designs by name: compiling takes longer than running
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("learning")
-
-
-def opened(name: str, folder: Path) -> tuple[Device, object]:
-    """A device and its design, both as after power-up."""
-    net, options = NETS[name]
-    path = folder / name.replace(" ", "-")
-    if not path.exists():
-        MADE[name] = nets.design(net, **options)
-        MADE[name].save(path)
-    made = MADE[name]
-    made.restart()
-    bundle = Bundle.of_json(json.loads((path / "design.json").read_text()), "", path)
-    return Device(bundle, ModelChip(made.chip)), made
-
-
-def lesson(name: str, steps: int = 40):
-    x, y = nets.signal(steps)
-    return x, (nets.classes(steps) if NETS[name][0].loss == "cross_entropy" else y)
-
-
-def same_state(device: Device, design) -> None:
-    want = words_of(design.learning, design.state)
-    got = device.snapshot()
-    for key, raw in got.words.items():
-        if not key[0].startswith("table"):
-            assert np.array_equal(raw, want[key]), key
-    assert got.registers == registers_of(design.state)
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -239,133 +197,6 @@ def test_a_chip_without_learning_says_so(folder):
             ask()
 
 
-def test_probes_show_the_words_of_every_step(folder):
-    device, design = opened("recurrent", folder)
-    x, y = lesson("recurrent")
-    device.learn(x[:5], y[:5])
-    device.probe(("u", 0, 4), Probe("e", 1, 2), ("exponent", 1), ("weight", 0, 3, 6))
-    got = [device.learn(x, y), device.run(x, reset=False)]
-    seen = device.probed()
-    design.learn(x[:5], y[:5])
-    want = [design.learn(x, y), design.run(x, reset=False)]
-    assert np.array_equal(np.concatenate(got), np.concatenate(want))  # watched or not
-    for probed in seen:
-        assert probed.step.tolist() == list(range(80))
-    u, e, exponent, weight = seen
-    assert np.allclose(e.value, e.raw * 2.0**exponent.value)
-    layer = design.network.layers[0]
-    assert np.array_equal(u.value, layer.u_format.real(u.raw))
-    last = design.learned.layers[0]
-    assert weight.value[-1] == last.recurrent[3, 4]
-    assert len(np.unique(weight.raw[:40])) > 1
-    assert len(np.unique(weight.raw[40:])) == 1
-    assert len(device.probed()[0].step) == 0
-    device.run(x[:3], reset=False)
-    assert device.probed()[0].step.tolist() == [80, 81, 82]
-
-
-def test_steps_of_probes_go_on_beyond_their_bits(folder):
-    device, _ = opened("recurrent", folder)
-    device.probe(("exponent", 0))
-    words = np.arange(5) * 20_000
-    device.transport.seen = [(0, int(word % 65536) << 16) for word in words]
-    assert device.probed()[0].step.tolist() == words.tolist()
-    device.transport.seen = [(0, 100_000 % 65536 << 16)]
-    assert device.probed()[0].step.tolist() == [100_000]
-
-
-@pytest.mark.parametrize(
-    ("probes", "rule"),
-    [
-        ([("x", 0, 0)], "kind of a probe must be one of u, r, v, e, exponent, weight, not 'x'"),
-        ([("u", 3, 0)], r"layer of a probe must be integers in 0\.\.2"),
-        ([("u", 0, 5)], r"neuron of a probe must be integers in 0\.\.4"),
-        ([("weight", 1, 3, 5)], r"column of a probe must be integers in 0\.\.4"),
-        ([("u",)], "a probe must be such as"),
-        ([("u", 0, 0)] * 5, "probes must be 4 at most, not 5"),
-    ],
-)
-def test_probes_that_are_none(probes, rule, folder):
-    device, _ = opened("recurrent", folder)
-    device.probe(("u", 0, 1))
-    with pytest.raises(ValueError, match=rule):
-        device.probe(*probes)
-    device.run(nets.signal(4)[0])
-    assert len(device.probed()[0].step) == 4
-
-
-@pytest.mark.parametrize("name", NETS)
-def test_a_snapshot_goes_on_elsewhere(name, folder, tmp_path):
-    """In another chip, from a file, and in the integer model: the same words."""
-    device, design = opened(name, folder)
-    other, _ = opened(name, folder)
-    x, y = lesson(name)
-    device.learn(x[:17], y[:17], rate=0.1)
-    taken = device.snapshot()
-    taken.save(tmp_path / "a.snapshot")
-    rest = device.learn(x[17:], y[17:], reset=False)
-    other.restore(type(taken).load(tmp_path / "a.snapshot"))
-    assert np.array_equal(other.learn(x[17:], y[17:], reset=False), rest)
-    design.restore_words(taken.words, taken.registers)
-    assert np.array_equal(design.learn(x[17:], y[17:], reset=False), rest)
-    same_state(device, design)
-    same_state(other, design)
-
-
-def test_a_snapshot_rolls_back(folder):
-    device, _ = opened("recurrent", folder)
-    x, y = lesson("recurrent")
-    with pytest.raises(ValueError, match="a snapshot must have been taken"):
-        device.roll_back()
-    device.learn(x, y)
-    device.snapshot()
-    first = device.learn(x, y, reset=False)
-    device.roll_back()
-    assert np.array_equal(device.learn(x, y, reset=False), first)
-
-
-def test_snapshots_that_do_not_fit_change_nothing(folder, tmp_path):
-    device, design = opened("recurrent", folder)
-    x, y = lesson("recurrent", 12)
-    device.learn(x, y), design.learn(x, y)
-    taken = device.snapshot()
-    key, register = ("weight", 1), "EXPONENT[0]"
-    words, registers = taken.words, taken.registers
-    for change, rule in (
-        ({"design": taken.design ^ 1}, "snapshot must be of this design, 0x[0-9a-f]{8}, not of"),
-        ({"words": {k: w for k, w in words.items() if k != key}}, r"differ in \('weight', 1\)"),
-        ({"words": {**words, key: words[key] + (1 << 20)}}, "weight must be integers in"),
-        ({"words": {**words, key: words[key][1:]}}, "layer1.weight must be of shape"),
-        ({"registers": {**registers, register: 1 << 24}}, r"EXPONENT\[0\] must be integers in 0"),
-        ({"registers": {**registers, "NOISE[2]": 0}}, r"NOISE\[2\] must be integers in 1"),
-        ({"registers": {**registers, "RATE[2]": -1}}, r"RATE\[2\] must be integers in 0"),
-        ({"registers": {}}, "registers of the snapshot must be those of this chip"),
-    ):
-        with pytest.raises(ValueError, match=rule):
-            device.restore(replace(taken, **change))
-    with pytest.raises(TypeError, match="snapshot must be a Snapshot, not None"):
-        device.restore(None)
-    other, _ = opened("filtered", folder)
-    with pytest.raises(ValueError, match="snapshot must be of this design"):
-        other.restore(taken)
-    same_state(device, design)
-
-
-def test_files_that_are_no_snapshots(folder, tmp_path):
-    device, _ = opened("recurrent", folder)
-    path = tmp_path / "a.snapshot"
-    device.snapshot().save(path)
-    data = path.read_bytes()
-    np.savez(tmp_path / "other.npz", head=np.array('{"format": "x", "version": 1}'))
-    for wrong in (b"", b"hello", data[:-30], data[:200], (tmp_path / "other.npz").read_bytes()):
-        path.write_bytes(wrong)
-        with pytest.raises(ValueError, match=r"a\.snapshot must be a whole snapshot of a chip"):
-            type(device.snapshot()).load(path)
-    with pytest.raises(FileNotFoundError):
-        device.snapshot().save(tmp_path / "nowhere" / "a.snapshot")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.snapshot", "other.npz"]
-
-
 def test_wrong_types_are_one_line(folder):
     device, _ = opened("recurrent", folder)
     kept = device.read_parameters()
@@ -383,23 +214,6 @@ def test_wrong_types_are_one_line(folder):
     ):
         with pytest.raises(ValueError, match=rule):
             device.write_parameters([replace(kept[0], **change), *kept[1:]])
-
-
-def test_a_chip_that_diverges_says_so_and_can_be_rolled_back(folder):
-    device, design = opened("recurrent", folder)
-    x, y = lesson("recurrent", 600)
-    device.learn(x[:20], y[:20])
-    design.learn(x[:20], y[:20])
-    device.snapshot()
-    with pytest.raises(Diverged, match=r"layer \d diverges: ") as diverged:
-        device.learn(x, y, rate=20.0, reset=False)
-    assert diverged.value.layer in {layer.name for layer in device.bundle.layers}
-    assert len(diverged.value.output) <= 600
-    device.roll_back()
-    same_state(device, design)
-    options = {"rate": 20.0, "reset": False}
-    got = device.learn(x[:200], y[:200], **options, watch=False)
-    assert np.array_equal(got, design.learn(x[:200], y[:200], **options))
 
 
 @pytest.mark.parametrize("name", ["recurrent", "time constants"])
@@ -421,30 +235,3 @@ def test_what_is_exported_is_what_was_learned(name, folder, tmp_path):
     for layer, words in zip(again.network.layers, held, strict=True):
         assert np.array_equal(layer.weight, words.weight)
         assert np.array_equal(layer.bias, words.bias)
-
-
-@pytest.mark.parametrize(
-    ("change", "rule"),
-    [
-        ({}, None),
-        ({"exponent": [0, 16, 0]}, r"layer 1 diverges: its errors have grown to 2\*\*29"),
-        ({"signals": [0, 0, 890]}, None),
-        ({"signals": [0, 0, 990]}, "layer 2 diverges: 55% of its learning signals were clamped"),
-        ({"exponent": [15, 15, 15]}, None),
-        ({"weights": [1040, 0, 0]}, None),  # of 35 weights, in 600 updates
-        ({"weights": [1155, 0, 0]}, r"layer 0 diverges: 5\.5% of its weights were clamped"),
-        ({"weights": [0, 0, 400 - (1 << 32)]}, "layer 2 diverges"),  # a counter that went around
-        ({"outputs": 1080}, "layer 2 diverges: 60% of its rates were clamped"),
-        ({"outputs": 890}, None),
-    ],
-)
-def test_what_counts_as_diverging(change, rule, folder):
-    device, _ = opened("recurrent", folder)
-    before = Vitals(*np.zeros((3, 3), int), 0)
-    now = replace(before, **{name: np.array(value) for name, value in change.items()})
-    output = np.zeros((600, 3))
-    if rule is None:
-        now.check(device.chip, before, 600, 600, output)
-        return
-    with pytest.raises(Diverged, match=rule):
-        now.check(device.chip, before, 600, 600, output)
