@@ -53,7 +53,7 @@ ERROR_TAP = wiring.Signature(
 
 
 def probed_layout():
-    """A word, its probe, the exponent of `v` and `e`, and its number."""
+    """Lay out a word, its probe, the exponent of `v` and `e`, and its number."""
     return data.StructLayout({"word": signed(32), "probe": 8, "exponent": signed(8), "step": 16})
 
 
