@@ -21,8 +21,9 @@ from vle.compiler.search.path import narrowing
 from vle.compiler.search.sensitivity import FULL, Sensitivity, tries
 from vle.errors import CompileError
 
-BITS = (16, 12, 10, 8, 6, 5, 4, 3)
+BITS = (16, 10, 8, 6, 5, 4)
 LANES = (4, 8, 16, 32, 64)
+MIXED = 2
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def explore(
     *,
     bits: Sequence[int] = BITS,
     lanes: Sequence[int] = LANES,
-    mixed: int = 0,
+    mixed: int = MIXED,
     board: Board | None = None,
 ) -> list[dict[str, Any]]:
     """Judge and plan every width by every number of lanes.

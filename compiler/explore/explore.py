@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from threadpoolctl import threadpool_limits
 
-from vle.compiler.explore.designs import BITS, LANES, explore
+from vle.compiler.explore.designs import BITS, LANES, MIXED, explore
 from vle.compiler.explore.pool import Each
 from vle.compiler.frontend import Imported, import_model
 from vle.compiler.planning.boards import board_named
@@ -32,7 +32,7 @@ def explore_model(
     input_range: tuple[float, float] | None = None,
     weight_bits: Sequence[int] | None = None,
     lanes: Sequence[int] | None = None,
-    mixed: int = 0,
+    mixed: int = MIXED,
     board: str | None = None,
 ) -> dict[str, Any]:
     """Judge and plan many designs of a model.

@@ -13,12 +13,14 @@ from vle.compiler.circuit import timing
 from vle.compiler.circuit.folding import ChipSpec
 from vle.compiler.design import Design
 from vle.compiler.fixed import Fixed
+from vle.compiler.layer import LayerSpec
 from vle.compiler.learning.spec import Points
 from vle.compiler.planning.boards import Board
 from vle.compiler.planning.resources import Resources, fit, resources
 from vle.compiler.quantization.bounds import rate_errors
 from vle.compiler.quantization.calibration import Calibration
 from vle.compiler.quantization.formats import Widths
+from vle.compiler.quantization.intervals import Interval, WorstCase, worst_case
 from vle.compiler.quantization.learning import LearningOptions
 from vle.compiler.quantization.proof import AccumulatorProof
 from vle.compiler.quantization.quantize import Quantized
@@ -126,6 +128,7 @@ def _engines(design: Design, need: Resources) -> list[dict[str, Any]]:
 def _layers(design: Design, facts: Facts, measured: list[dict[str, Any]]) -> list[dict[str, Any]]:
     known, quantized = facts.known, facts.quantized
     errors = rate_errors(design.reference, design.network, quantized.approximations, known.ranges)
+    worst = worst_case(design.network, _stated(design, known), aligned=design.reference.aligned)
     found = []
     for index, (layer, spec) in enumerate(
         zip(design.reference.layers, design.network.layers, strict=True)
@@ -159,6 +162,7 @@ def _layers(design: Design, facts: Facts, measured: list[dict[str, Any]]) -> lis
                     "prosp": _span(seen.prosp),
                     "rate": _span(seen.r),
                 },
+                "worst_case": _worst_case(spec, worst[index]),
                 "weight_steps": _weight_steps(design, index),
                 "exponents": {
                     kind: {str(e): n for e, n in sorted(counts.items())}
@@ -175,6 +179,29 @@ def _layers(design: Design, facts: Facts, measured: list[dict[str, Any]]) -> lis
             }
         )
     return found
+
+
+def _stated(design: Design, known: Calibration) -> Interval | None:
+    """Input words of the stated range; None where all that the format holds may come."""
+    if known.inputs is None:
+        return None
+    return Interval(*(design.input_format.quantize(end) for end in known.inputs))
+
+
+def _worst_case(spec: LayerSpec, worst: WorstCase) -> dict[str, list[float]]:
+    """Return ends that no signal can pass, in real units; sums as integers."""
+    u, rate = spec.u_format.step, spec.rate_format.step
+    rows = {
+        "current": (worst.wide_current, u),
+        "prosp": (worst.wide_prosp, u),
+        "u": (worst.u, u),
+        "rate": (worst.rate, rate),
+    }
+    ends = {
+        kind: [float(words.low.min() * step), float(words.high.max() * step)]
+        for kind, (words, step) in rows.items()
+    }
+    return ends | {"sum": [int(worst.acc.low.min()), int(worst.acc.high.max())]}
 
 
 def _weight_steps(design: Design, index: int) -> list[float]:

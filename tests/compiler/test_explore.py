@@ -51,7 +51,9 @@ def test_each_design_is_what_the_compiler_makes_of_it():
 
 def test_the_front_is_what_no_other_design_beats():
     model, x = task(1)
-    found = explore_model(model, here, calibration=x, weight_bits=[16, 6, 4, 2], lanes=[1, 3, 9])
+    found = explore_model(
+        model, here, calibration=x, weight_bits=[16, 6, 4, 2], lanes=[1, 3, 9], mixed=0
+    )
     rows = [(d["error"], d["memory_bits"], d["cycles_per_step"]) for d in found["designs"]]
     for row, design in zip(rows, found["designs"], strict=True):
         better = [all(a <= b for a, b in zip(o, row, strict=True)) and o != row for o in rows]
@@ -61,7 +63,9 @@ def test_the_front_is_what_no_other_design_beats():
 def test_labels_make_it_accuracy():
     model, x = task(2)
     labels = model.network.run(x).sum(axis=0).argmax(axis=-1)
-    found = explore_model(model, here, calibration=x, labels=labels, weight_bits=[16], lanes=[2])
+    found = explore_model(
+        model, here, calibration=x, labels=labels, weight_bits=[16], lanes=[2], mixed=0
+    )
     assert [d["accuracy"] for d in found["designs"]] == [1.0]
 
 
@@ -94,7 +98,19 @@ def explored(capsys):
 
 
 def test_the_command_writes_numbers_and_a_picture(explored, model, tmp_path):
-    given = [model, "--weight-bits", "8,4", "--lanes", "1,2", "-j", 1, "-o", tmp_path / "out"]
+    given = [
+        model,
+        "--weight-bits",
+        "8,4",
+        "--lanes",
+        "1,2",
+        "--mixed",
+        0,
+        "-j",
+        1,
+        "-o",
+        tmp_path / "out",
+    ]
     code, out, err = explored(*given)
     assert (code, err) == (0, "")
     assert "4 designs" in out
@@ -137,4 +153,4 @@ def test_labels_without_data_and_designs_that_do_not_fit():
         explore_model(model, here, labels=[0])
     wide = Imported(random_network(np.random.default_rng(0), [600, 600]))
     with pytest.raises(CompileError, match="none of the designs can be had on this board"):
-        explore_model(wide, here, weight_bits=[16], lanes=[1], board="icebreaker")
+        explore_model(wide, here, weight_bits=[16], lanes=[1], mixed=0, board="icebreaker")
