@@ -168,7 +168,9 @@ class ErrorPath(wiring.Component):
             "rate": here(list(self.rate)),
             "tau_rate": here(list(self.tau_rate)),
         }
-        for context in range(CONTEXTS):
+        if not self.engine.learns_time_constants:
+            del new["tau_rate"]
+        for context in range(min(CONTEXTS, len(self.engine.passes))):
             load = scheduler.begin.any() & (scheduler.context == context)
             for name, value in new.items():
                 port = getattr(self.unit, name)[context]

@@ -123,7 +123,10 @@ class ErrorScheduler(wiring.Component):
     def _room(self, m: Module, begins: Value) -> Value:
         """Whether the context is free, and the exponent of the layer's last pass is known."""
         most = min(CONTEXTS, len(self.engine.passes))
-        flying, kept = Signal(range(most + 1)), Signal()
-        m.d.comb += self.context.eq(kept ^ begins)
-        m.d.sync += [kept.eq(self.context), flying.eq(flying + begins - self.settled)]
+        flying = Signal(range(most + 1))
+        m.d.sync += flying.eq(flying + begins - self.settled)
+        if most == CONTEXTS:
+            kept = Signal()
+            m.d.comb += self.context.eq(kept ^ begins)
+            m.d.sync += kept.eq(self.context)
         return flying != most

@@ -9,6 +9,8 @@ from vle.compiler.circuit.geometry import Engine
 from vle.compiler.fixed import Fixed
 from vle.compiler.layer import LayerSpec
 
+LEARNING_SLOTS = 3  # of an edge between layers that learn; see `lay_out_edges`
+
 
 @dataclass(frozen=True)
 class Edge:
@@ -97,7 +99,11 @@ def lay_out_sums(engines: Sequence[Engine]) -> tuple[SumsEdge, ...]:
 
 
 def lay_out_edges(layers: Sequence[LayerSpec], engines: Sequence[Engine]) -> tuple[Edge, ...]:
-    """Edges into each layer in turn, then the recurrent ones."""
+    """Edges into each layer in turn, then the recurrent ones.
+
+    A layer that learns begins step `t` after the layer above has begun to send sums of step
+    `t - 1`, and so has read the frame of step `t - 3` to its end: three slots never bind.
+    """
     places = {piece.layer: (engine, piece) for engine in engines for piece in engine.passes}
     period = max(layers[0].inputs, layers[-1].outputs, *(engine.bound for engine in engines))
     edges = []
@@ -108,6 +114,8 @@ def lay_out_edges(layers: Sequence[LayerSpec], engines: Sequence[Engine]) -> tup
             source, below = places[sink - 1]
             busy = below.fold + source.latency + piece.fold
         slots = 2 + -(-busy // period)
+        if sink and engine.learns:
+            slots = min(slots, LEARNING_SLOTS)
         below_index = sink - 1 if sink else None
         tiles = -(-spec.inputs // engine.simd)
         edges.append(
