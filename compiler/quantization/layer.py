@@ -137,7 +137,7 @@ class LayerJob:
         """Values that the weights may take."""
         if self.like is not None and (self.learning is None or np.all(self.like.scale == 1)):
             limit = (1 << (self.widths.weight - 1)) - 1
-            return rounding.Grid(self.like.scale, self.like.scale_shift, limit)
+            return rounding.Grid(self.like.scale, self.like.scale_shift, limit, whole=True)
         if self.learning is not None:
             largest = self.learning.reach(self.layer) * float(columns.unit.max())
             return rounding.Grid.of_one(largest, len(columns.target), self.widths.weight)

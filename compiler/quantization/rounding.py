@@ -15,11 +15,15 @@ SHRINK = (1.0, 0.92, 0.84, 0.76, 0.68)  # scales tried, as parts of the one that
 
 
 class Grid(NamedTuple):
-    """Values that the weights of each row can take: `n * scale / 2**shift`, `|n| <= limit`."""
+    """Values that the weights of each row can take: `n * scale / 2**shift`, `|n| <= limit`.
+
+    Words that came from a chip also reach `-limit - 1`, where learning clamps them: `whole`.
+    """
 
     scale: Int  # (rows,)
     shift: int
     limit: int
+    whole: bool = False
 
     @classmethod
     def of(cls, target: Float, weight_width: int, scale_width: int) -> Grid:
@@ -43,6 +47,11 @@ class Grid(NamedTuple):
         limit = (1 << (weight_width - 1)) - 1
         shift = min(int(np.floor(np.log2(limit / largest))), 62)
         return cls(np.ones(rows, dtype=np.int64), shift, limit)
+
+    @property
+    def lowest(self) -> int:
+        """The lowest `n`."""
+        return -self.limit - self.whole
 
     @property
     def step(self) -> Float:
@@ -71,7 +80,7 @@ class Rounded(NamedTuple):
 def nearest(target: Float, grid: Grid) -> Rounded:
     """Round every weight by itself, halves up."""
     weight = np.floor(target / grid.step[:, None] + 0.5)
-    clipped = np.clip(weight, -grid.limit, grid.limit)
+    clipped = np.clip(weight, grid.lowest, grid.limit)
     count = np.count_nonzero(clipped != weight, axis=1)
     return Rounded(clipped.astype(np.int64), grid.scale, np.zeros(len(target)), count)
 
@@ -117,7 +126,7 @@ def compensated(target: Float, grid: Grid, moments: Moments) -> Rounded:
     clipped = np.zeros(len(target), dtype=np.int64)
     for j in moments.order:
         exact = np.floor(left[:, j] / step + 0.5)
-        rounded = np.clip(exact, -grid.limit, grid.limit)
+        rounded = np.clip(exact, grid.lowest, grid.limit)
         clipped += exact != rounded
         weight[:, j] = rounded
         error = (left[:, j] - rounded * step) / factor[j, j]
