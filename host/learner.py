@@ -65,7 +65,7 @@ class Learner:
             then output ``t`` is that of the last. None: ``2 L`` where all ``L`` layers are
             instantaneous and feedforward, which is backpropagation; else 1.
         freeze
-            ``(T,)``: steps that update nothing.
+            ``(T,)``: steps that update nothing; as targets they wait where answers do.
         errors
             Whether `y` is not a target but ``-dC/dr`` of a loss of your own.
         aligned, reset

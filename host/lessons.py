@@ -104,14 +104,18 @@ def silent(frames: NDArray[np.int64], outputs: int, *, begins: bool) -> Lesson:
 
 
 def delayed(given: Lesson, steps: int) -> Lesson:
-    """Let targets wait for the answers to their frames; frames of zeros follow."""
+    """Let targets wait for the answers to their frames; frames of zeros follow.
+
+    What is frozen is the update by a target, which waits as it does; before the first one nothing
+    is updated.
+    """
     more = np.zeros(steps, np.bool_)
     rest = np.zeros((steps, given.frames.shape[1]), np.int32)
     return replace(
         given,
         frames=np.concatenate([given.frames, rest]),
         start=np.concatenate([given.start, more]),
-        freeze=np.concatenate([given.freeze, more]),
+        freeze=np.concatenate([~more, given.freeze]),
         has_target=np.concatenate([more, given.has_target]),
     )
 

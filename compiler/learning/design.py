@@ -123,7 +123,7 @@ class LearningDesign(Design):
         hold
             As of `vle.sim.Network.learn`.
         freeze
-            ``(T,)``: steps that update nothing.
+            ``(T,)``: steps that update nothing; as targets they wait where answers do.
         errors
             Whether `y` is not a target but ``-dC/dr`` of a loss of your own.
         aligned, reset

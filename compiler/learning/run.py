@@ -46,7 +46,11 @@ class Steps:
         return cls(x, targets, start, np.zeros(len(x), np.bool_) if freeze is None else freeze)
 
     def delayed(self, steps: int) -> Steps:
-        """Let each target wait for the answer to its frame; frames of zeros follow."""
+        """Let each target wait for the answer to its frame; frames of zeros follow.
+
+        What is frozen is the update by a target, which waits as it does; before the first one
+        nothing is updated.
+        """
         more = np.zeros(steps, np.bool_)
         none = Targets.none(steps, self.targets.words.shape[1])
         return Steps(
@@ -57,7 +61,7 @@ class Steps:
                 self.targets.are_errors,
             ),
             np.concatenate([self.start, more]),
-            np.concatenate([self.freeze, more]),
+            np.concatenate([~more, self.freeze]),
         )
 
     def held(self, times: int) -> Steps:
