@@ -14,10 +14,10 @@ ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "examples" / "learning"
 STEPS = {
     "lagline": 24_000,
-    "lagnet": 24_000,
+    "lagnet": 20_000,
     "mackey_glass": 16_000,
     "drift": 24_000,
-    "cues": 60 * 225,
+    "cues": 40 * 225,
     "mnist1d": 100 * 120,
 }
 FILES = {"mnist1d": "mnist_1d"}
@@ -88,7 +88,6 @@ def test_bad_input_is_one_line(tmp_path):
     assert done.returncode == 2
     assert done.stderr.startswith("cues: error: steps must be at least 225")
     assert len(done.stderr.splitlines()) == 1
-    assert start("cues", "--seeds", 0).returncode == 2
 
 
 @pytest.mark.skipif(not os.environ.get("VLE_SOAK"), reason="builds seven chips")

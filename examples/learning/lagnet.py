@@ -1,6 +1,6 @@
 """LagNet: a network 2-8-8-2 learns to do what another one does, whose lags it has not.
 
-python examples/learning/lagnet.py [--seeds 3] [--steps 960000] [--chip 500]
+python examples/learning/lagnet.py [--seeds 3] [--steps 480000] [--chip 500]
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from program import Options, Result, program
 
 from vle.sim import Network, tasks
 
-STEPS = 960_000
+STEPS = 480_000
 TAU_M, TAU_R = np.repeat([0.2, 0.4, 0.8, 1.6], 2), 0.2
 
 

@@ -73,7 +73,7 @@ def right(student: Any, task: tasks.Task, index: np.ndarray) -> float:
     return 100 * float((answer == task.y[index]).mean())
 
 
-def learn(options: Options, task: tasks.Task, seed: int, rate: Any = RATE) -> Run:
+def learn(options: Options, task: tasks.Task, seed: int) -> Run:
     """Teach the integer model; beside it float32 with Adam and batches."""
     rng, count = np.random.default_rng(seed), options.steps // STEPS
     chosen, asked = (index[: max(20, count // 4)] for index in (task.validation, task.test))
@@ -90,9 +90,7 @@ def learn(options: Options, task: tasks.Task, seed: int, rate: Any = RATE) -> Ru
     curve, adam_curve = [right(student, task, chosen)], []
     parts = np.array_split(order, min(PARTS, count))
     for k, part in enumerate(options.track(f"chip's integers, seed {seed}", parts)):
-        student.learn(
-            course(task, part), list(np.multiply(rate, cosine(k / len(parts))) * np.ones(2))
-        )
+        student.learn(course(task, part), RATE * cosine(k / len(parts)))
         curve.append(right(student, task, chosen))
     adam = Adam(start, ADAM_RATE)
     batches = [order[k : k + BATCH] for k in range(0, count - BATCH + 1, BATCH)]
