@@ -159,8 +159,6 @@ def _rows(net: LearningNetwork, state: LearnState, traced: int) -> list[Words]:
     pairs = zip(net.network.layers, net.learning, strict=True)
     for k, (layer, learning) in enumerate(pairs):
         checks.check_points(layer, learning)
-        weight = state.learning[k].weight
-        checks.check_words(f"{layer.name}: weights", weight, layer.weight_width)
         kept = {name: np.zeros((traced, layer.outputs), np.int64) for name in TRACES}
         rows.append(
             {

@@ -71,8 +71,15 @@ def state_of(net: LearningNetwork, words: Words, registers: Registers) -> LearnS
     Raises
     ------
     ValueError
-        Where constants are not those of the network.
+        Where words or registers are missing, and constants are not those of the network.
     """
+    try:
+        return _state_of(net, words, registers)
+    except KeyError as missing:
+        raise ValueError(f"words must be those of this design, {missing} among them") from None
+
+
+def _state_of(net: LearningNetwork, words: Words, registers: Registers) -> LearnState:
     layers = range(len(net.learning))
     learned = tuple(_learning(net, index, words, registers) for index in layers)
     runs = tuple(_run(index, words, registers) for index in layers)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vle.compiler.fixed import Raw
-from vle.compiler.learning import noise, top
+from vle.compiler.learning import checks, noise, top
 from vle.compiler.learning.spec import LearningSpec, Points
 from vle.compiler.learning.step import (
     Above,
@@ -96,19 +96,14 @@ class LearningNetwork:
         return LearnState(state.run, tuple(learning))
 
     def check(self, state: LearnState) -> None:
-        """Refuse a state of another network.
+        """Refuse a state of another network, and words that no chip of this one holds.
 
         Raises
         ------
         ValueError
-            Where shapes differ.
+            Where kinds or shapes of words differ, or words do not fit.
         """
-        wanted = self.reset()
-        pairs = list(zip(wanted.learning, state.learning, strict=False))
-        shapes = [[a.shape for a in (s.weight, s.loop)] for s, _ in pairs]
-        found = [[a.shape for a in (s.weight, s.loop)] for _, s in pairs]
-        if len(state.learning) != len(self.learning) or shapes != found:
-            raise ValueError("state must be of this network: its layers differ")
+        checks.check(self, state)
 
     def step(
         self,

@@ -371,7 +371,7 @@ def test_a_state_of_another_network_is_refused():
     state = one.reset()
     wide = state.learning[0]._replace(weight=state.learning[0].weight + (1 << 20))
     broken = LearnState(state.run, (wide, *state.learning[1:]))
-    with pytest.raises(ValueError, match="layer 0: weights must be integers in"):
+    with pytest.raises(ValueError, match="layer 0: weight of the state must be integers in"):
         fast.run(one, broken, np.zeros((1, 3), int))
 
 

@@ -3,9 +3,11 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from test_learning_design import compiled, network, signals
 
 from vle.compiler import compile_model
+from vle.compiler.learning.chip_words import registers_of, words_of
 
 
 def test_weights_at_both_ends_of_their_format_come_back(tmp_path):
@@ -29,3 +31,44 @@ def test_frozen_steps_learn_nothing_where_answers_are_waited_for():
     for old, new in zip(before.learning, design.state.learning, strict=True):
         assert np.array_equal(old.weight, new.weight)
         assert np.array_equal(old.bias, new.bias)
+
+
+def test_a_state_of_other_words_is_refused_and_changes_nothing():
+    plain, filtered = compiled(network()), compiled(network(plasticity="filtered"))
+    learned = compiled(network(), time_constants=True)
+    for design, other in ((filtered, plain), (plain, filtered), (learned, plain), (plain, learned)):
+        before = design.state
+        with pytest.raises(ValueError, match="state must be of this network"):
+            design.restore(other.state)
+        assert np.array_equal(before.learning[0].weight, design.state.learning[0].weight)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s: {"weight": s.weight + (1 << 16)}, "layer 0: weight of the state must be"),
+        (lambda s: {"bias": s.bias + (1 << 40)}, "layer 0: bias of the state must be integers"),
+        (lambda s: {"v": s.v.astype(float)}, "layer 0: v of the state must be integers"),
+        (lambda s: {"noise": 0}, "draws of the state must be in 1..4294967295, not 0"),
+        (lambda s: {"scale": s.scale._replace(exponent=99)}, "exponent of the state must be in"),
+        (lambda s: {"scale": s.scale._replace(quiet=16)}, "steps with small errors of the state"),
+        (lambda s: {"exponent": -128}, "exponent of the step before of the state must be in -96"),
+    ],
+)
+def test_a_state_with_words_that_no_chip_holds_is_refused(change, message):
+    design = compiled(network())
+    first, *others = design.state.learning
+    bad = replace(design.state, learning=(first._replace(**change(first)), *others))
+    with pytest.raises(ValueError, match=message):
+        design.restore(bad)
+
+
+def test_words_of_a_chip_that_are_missing_are_refused_by_name():
+    design = compiled(network())
+    words, registers = words_of(design.learning, design.state), registers_of(design.state)
+    design.restore_words(words, registers)
+    less = {key: raw for key, raw in words.items() if key != ("v", 1)}
+    with pytest.raises(ValueError, match="words must be those of this design, 'v' among them"):
+        design.restore_words(less, registers)
+    with pytest.raises(ValueError, match=r"'NOISE\[0\]' among them"):
+        design.restore_words(words, {k: w for k, w in registers.items() if k != "NOISE[0]"})
