@@ -15,6 +15,7 @@ from vle.compiler.frontend import fold
 from vle.errors import CompileError
 
 OLDEST = 7  # opset; broadcasting was another before
+SHAPED = ("ConstantOfShape", "Expand", "Reshape", "Tile")  # their last input is a shape
 SHAPE_OPERATORS = ("Shape", "Size")
 SPREADING = frozenset(("Cast", "Expand", "Identity", "Squeeze", "Tile", "Unsqueeze"))
 REARRANGE = SPREADING | {"Gather", "Reshape", "Slice", "Transpose"}
@@ -128,9 +129,22 @@ class Graph:
                     self.signals.update(name for name in node.output if name)
             elif all(name in self.constants for name in node.input if name):
                 self.constants.update(fold.fold(node, self.constants, self.opset))
+            self._refuse_huge(node)
             known.update(node.output)
             self.producers.update((name, node) for name in node.output if name)
             self.order.update((name, index) for name in node.output if name)
+
+    def _refuse_huge(self, node: NodeProto) -> None:
+        """Refuse a stored shape that ONNX's own inference would fill the memory with."""
+        if node.op_type not in SHAPED or domain_of(node) or not node.input:
+            return
+        shape = self.constants.get(node.input[-1])
+        if shape is None or shape.dtype.kind not in "iu":
+            return
+        elements = np.prod(np.abs(shape.astype(np.float64)))
+        if elements > fold.LIMIT:
+            rule = f"shape must have at most {fold.LIMIT} elements, not {elements:g}"
+            raise CompileError(rule, node=label(node))
 
     @cached_property
     def sizes(self) -> dict[str, tuple[Size, ...]]:

@@ -248,6 +248,23 @@ def test_a_small_file_cannot_fill_the_memory(tmp_path):
     refused(path, "input 1 must be a constant")
 
 
+def test_a_shape_that_fills_the_memory(tmp_path):
+    """Beside the way to the output too, since ONNX's shape inference goes everywhere."""
+    nodes = [
+        make("MatMul", ["x", "w"], ["y"]),
+        make("Reshape", ["y", "s"], ["nowhere"], name="r"),
+        make("Cast", ["nowhere"], ["never"], to=7),
+    ]
+    path = graph(tmp_path / "m.onnx", nodes[:1], w=f4(3, 3))
+    model = onnx.load(path)
+    model.graph.node.extend(nodes[1:])
+    model.graph.initializer.append(onnx.numpy_helper.from_array(INT([2**40]), "s"))
+    onnx.save(model, path)
+    refused(
+        path, r"node r \(Reshape\): shape must have at most 67108864 elements, not 1.09951e\+12"
+    )
+
+
 def test_inputs_and_outputs(tmp_path):
     path = graph(tmp_path / "m.onnx", [make("Tanh", ["x"], ["y"])])
     good = onnx.load(path)
