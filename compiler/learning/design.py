@@ -170,12 +170,27 @@ class LearningDesign(Design):
             return self._run_sequence(words[:, 0], aligned, reset, trace)
         if not reset:
             raise ValueError("x must be one sequence (T, inputs) where it continues another")
+        if not words.shape[1]:
+            return run_raw(self.network, Session(), words, aligned=aligned, trace=trace)
+        first = self._run_beside(words[:, :-1], aligned, trace)
+        last = self._run_sequence(words[:, -1], aligned, reset, trace)
+        return RawRun(
+            np.concatenate([first.output, last.output], axis=1),
+            *(
+                tuple(np.concatenate(pair, axis=1) for pair in zip(*both, strict=True))
+                for both in ((first.u, last.u), (first.r, last.r))
+            ),
+        )
+
+    def _run_beside(self, words: Raw, aligned: bool, trace: bool) -> RawRun:
+        """Run sequences that each begin at reset, all at once: their errors are 0."""
         net, state, session = self.learning, self.state, Session()
         got = run_raw(present(net, state), session, words, aligned=aligned, trace=trace)
-        pairs = zip(self.saturation, session.saturation, strict=True)
-        self._learning.saturation = tuple(before.plus(more) for before, more in pairs)
+        if session.saturation:
+            pairs = zip(self.saturation, session.saturation, strict=True)
+            self._learning.saturation = tuple(before.plus(more) for before, more in pairs)
         steps = words.shape[1] * (len(words) + (self.latency_steps if aligned else 0))
-        self._learning.state = net.clear(net.passed(state, steps))
+        self._learning.state = net.passed(state, steps)
         return got
 
     def _run_sequence(self, words: Raw, aligned: bool, reset: bool, trace: bool) -> RawRun:

@@ -72,3 +72,20 @@ def test_words_of_a_chip_that_are_missing_are_refused_by_name():
         design.restore_words(less, registers)
     with pytest.raises(ValueError, match=r"'NOISE\[0\]' among them"):
         design.restore_words(words, {k: w for k, w in registers.items() if k != "NOISE[0]"})
+
+
+def test_a_batch_leaves_a_design_where_its_last_sequence_does():
+    one, other = (compiled(network(plasticity="filtered", recurrent=True)) for _ in range(2))
+    x, y = signals(30)
+    batch = np.stack([x, -x, x[::-1]], axis=1)
+    for design in (one, other):
+        design.learn(x, y, rate=0.05)
+    together = one.run(batch, trace=True)
+    alone = [other.run(batch[:, k], trace=True) for k in range(3)]
+    for name in ("u", "r"):
+        rows = zip(getattr(together, name), *(getattr(t, name) for t in alone), strict=True)
+        assert all(np.array_equal(whole, np.stack(parts, axis=1)) for whole, *parts in rows)
+    assert one.saturation == other.saturation
+    assert np.array_equal(one.run(x, reset=False), other.run(x, reset=False))
+    assert registers_of(one.state) == registers_of(other.state)
+    assert one.run(batch[:, :0]).shape == (30, 0, 4)
