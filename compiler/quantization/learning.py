@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -65,11 +66,23 @@ class LearningOptions:
 
     def __post_init__(self) -> None:
         for name in ("rate", "tau_rate"):
+            _real(name, getattr(self, name))
             Rate.of(getattr(self, name))
         for name in ("tau_max", "weight_range", "output_range"):
             value = getattr(self, name)
-            if value is not None and not 0 < value < np.inf:
+            if value is not None and not 0 < _real(name, value) < np.inf:
                 raise ValueError(f"{name} must be positive and finite, not {value!r}")
+        if not isinstance(self.time_constants, bool):
+            raise TypeError(f"time_constants must be a bool, not {self.time_constants!r:.60}")
+        for name in ("seed", "error_bits", "v_bits"):
+            value = getattr(self, name)
+            if not isinstance(value, numbers.Integral):
+                raise TypeError(f"{name} must be a whole number, not {value!r:.60}")
+        if not 8 <= self.error_bits <= self.v_bits <= 32:
+            raise ValueError(
+                "error_bits must be 8 or more, and v_bits no less and up to 32, "
+                f"not {self.error_bits!r} and {self.v_bits!r}"
+            )
 
     def headroom(self, widths: Widths, *, top: bool) -> Widths:
         """Bits of a layer whose signals grow as it learns."""
@@ -95,6 +108,12 @@ class LearningOptions:
                 f"not {self.weight_range!r}"
             )
         return self.weight_range
+
+
+def _real(name: str, value: object) -> float:
+    if not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be a number, not {value!r:.60}")
+    return float(value)
 
 
 SIGNAL_POINT = 17  # bits of a learning signal below the point: up to 1 in real units
@@ -150,7 +169,7 @@ def learning_spec(
     drop = max(0, int(np.ceil(np.log2((source.tau_r / source.tau_m).max())))) if filtered else 0
     f_weight = layer.scale_shift + layer.u_format.f_bits - layer.x_format.f_bits
     shift = SIGNAL_POINT - f_weight + layer.x_format.f_bits - drop
-    high = options.tau_max or 16 * float(max(source.tau_m.max(), source.tau_r.max()))
+    high = _tau_max(source, options)
     return LearningSpec(
         plasticity=network.plasticity,
         loop=source.recurrent is not None and network.error_recurrence,
@@ -174,6 +193,18 @@ def learning_spec(
         rate=Rate.of(options.rate * network.beta),
         tau_rate=Rate.of(options.tau_rate * network.beta / np.log(2)),
     )
+
+
+def _tau_max(layer: Layer, options: LearningOptions) -> float:
+    largest = float(max(layer.tau_m.max(), layer.tau_r.max()))
+    if options.tau_max is None:
+        return 16 * largest
+    if options.time_constants and options.tau_max < largest:
+        raise CompileError(
+            f"tau_max must be at least the largest time constant, {largest:g}, "
+            f"not {options.tau_max!r}"
+        )
+    return max(options.tau_max, largest)
 
 
 def master_logs(layer: Layer, dt: float) -> logs.Logs:

@@ -8,6 +8,8 @@ from test_learning_design import compiled, network, signals
 
 from vle.compiler import compile_model
 from vle.compiler.learning.chip_words import registers_of, words_of
+from vle.compiler.quantization.learning import LearningOptions
+from vle.errors import CompileError
 
 
 def test_weights_at_both_ends_of_their_format_come_back(tmp_path):
@@ -89,3 +91,26 @@ def test_a_batch_leaves_a_design_where_its_last_sequence_does():
     assert np.array_equal(one.run(x, reset=False), other.run(x, reset=False))
     assert registers_of(one.state) == registers_of(other.state)
     assert one.run(batch[:, :0]).shape == (30, 0, 4)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"rate": "a"}, TypeError, "rate must be a number, not 'a'"),
+        ({"tau_rate": None}, TypeError, "tau_rate must be a number, not None"),
+        ({"tau_max": "a"}, TypeError, "tau_max must be a number, not 'a'"),
+        ({"seed": 1.5}, TypeError, "seed must be a whole number, not 1.5"),
+        ({"v_bits": "q"}, TypeError, "v_bits must be a whole number, not 'q'"),
+        ({"time_constants": "no"}, TypeError, "time_constants must be a bool, not 'no'"),
+        ({"error_bits": 4}, ValueError, "error_bits must be 8 or more, .* not 4 and 24"),
+        ({"v_bits": 10}, ValueError, "v_bits no less and up to 32, not 16 and 10"),
+    ],
+)
+def test_options_of_another_kind_are_refused_by_name(options, error, message):
+    with pytest.raises(error, match=message):
+        LearningOptions(**options)
+
+
+def test_time_constants_must_lie_below_what_they_may_reach():
+    with pytest.raises(CompileError, match=r"tau_max must be at least .* 1\.2, not 1\.1"):
+        compiled(network(), time_constants=True, tau_max=1.1)
