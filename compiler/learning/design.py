@@ -14,10 +14,10 @@ from vle.compiler.fixed import Raw
 from vle.compiler.layer import Saturation
 from vle.compiler.learning.chip_words import Registers, Words, state_of
 from vle.compiler.learning.network import LearningNetwork, LearnState
-from vle.compiler.learning.options import Rates, default_hold, frozen, with_rates
+from vle.compiler.learning.options import Rates, frozen, held, with_rates
 from vle.compiler.learning.run import LearningSession, Steps, learn_raw
 from vle.compiler.learning.step import Clamped
-from vle.compiler.learning.targets import Targets
+from vle.compiler.learning.targets import Targets, real_numbers
 from vle.compiler.learning.words import float_network, present
 from vle.compiler.run import RawRun, Session, run_raw
 from vle.sim import Network
@@ -140,15 +140,14 @@ class LearningDesign(Design):
         """
         if options:
             raise ValueError(f"learn must not be given {', '.join(options)}")
-        if np.ndim(x) != 2:
+        frames = real_numbers("x", x)
+        if frames.ndim != 2:
             raise ValueError("x must be one sequence (T, inputs) where a chip learns")
-        words, clamped = self._words(x)
+        words, clamped = self._words(frames)
         net = self.learning
         targets = Targets.of(net, y, len(words), are_errors=errors)
         still = None if freeze is None else frozen(freeze, len(words))
-        hold = default_hold(self.reference) if hold is None else hold
-        if hold < 1:
-            raise ValueError(f"hold must be at least 1, not {hold!r}")
+        hold = held(hold, self.reference)
         aligned = (self.reference.aligned if aligned is None else aligned) and hold == 1
         rated = with_rates(net, self.state, rate, tau_rate, self.reference.beta)
         late = len(net.learning) if aligned else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -67,7 +68,7 @@ class Targets:
         ValueError
             For a wrong shape, a class that is none, and values that are infinite or do not fit.
         """
-        array, outputs = np.asarray(y), net.network.layers[-1].outputs
+        array, outputs = real_numbers("y", y), net.network.layers[-1].outputs
         fmt = target_format(net)
         if _are_classes(net, array) and not are_errors:
             return cls._of_classes(array, steps, outputs)
@@ -76,14 +77,15 @@ class Targets:
         values = array.astype(np.float64)
         present: NDArray[np.bool_] = np.asarray(~np.isnan(values).any(axis=1))
         values = np.where(present[:, None], values, 0.0)
-        if values.size and not np.abs(values).max() <= fmt.real(fmt.high) + fmt.step / 2:
-            limit = float(fmt.real(fmt.high))
-            raise ValueError(f"y must be within +-{limit:g}, not {np.abs(values).max():g}")
+        words = fmt.quantize(values)
+        if (np.floor(np.ldexp(values, fmt.f_bits) + 0.5) != words).any():
+            low, high = float(fmt.real(fmt.low)), float(fmt.real(fmt.high))
+            raise ValueError(f"y must be within {low:g}..{high:g}, or NaN for no target")
         if net.loss == "cross_entropy" and not are_errors:
             sums = values[present].sum(axis=1)
             if (values < 0).any() or not np.allclose(sums, 1, atol=1e-3):
                 raise ValueError("y must be probabilities that sum to 1")
-        return cls(fmt.quantize(values), present, are_errors)
+        return cls(words, present, are_errors)
 
     @classmethod
     def _of_classes(cls, classes: NDArray[np.int64], steps: int, outputs: int) -> Targets:
@@ -97,5 +99,22 @@ class Targets:
         return cls(words, classes >= 0)
 
 
-def _are_classes(net: LearningNetwork, array: NDArray[np.int64]) -> bool:
+def real_numbers(name: str, values: ArrayLike) -> NDArray[Any]:
+    """Return an array of real numbers, of any kind.
+
+    Raises
+    ------
+    ValueError
+        For rows of different lengths, and what are no real numbers.
+    """
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise ValueError(f"{name} must be an array, not rows of different lengths") from None
+    if array.dtype.kind not in "iufb":
+        raise ValueError(f"{name} must be real numbers, not {array.dtype}")
+    return array
+
+
+def _are_classes(net: LearningNetwork, array: NDArray[Any]) -> bool:
     return net.loss == "cross_entropy" and array.dtype.kind in "iu" and array.ndim == 1

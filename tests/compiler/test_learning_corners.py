@@ -8,6 +8,7 @@ from test_learning_design import compiled, network, signals
 
 from vle.compiler import compile_model
 from vle.compiler.learning.chip_words import registers_of, words_of
+from vle.compiler.learning.targets import Targets, target_format
 from vle.compiler.quantization.learning import LearningOptions
 from vle.errors import CompileError
 
@@ -114,3 +115,43 @@ def test_options_of_another_kind_are_refused_by_name(options, error, message):
 def test_time_constants_must_lie_below_what_they_may_reach():
     with pytest.raises(CompileError, match=r"tau_max must be at least .* 1\.2, not 1\.1"):
         compiled(network(), time_constants=True, tau_max=1.1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"rate": "a"}, "rate must be numbers, not 'a'"),
+        ({"rate": 1e9}, "rate of layer 0 must be below 8192, where it overflows, not 1e\\+09"),
+        ({"hold": 1.5}, "hold must be at least 1, and whole, not 1.5"),
+        ({"hold": "a"}, "hold must be at least 1, and whole, not 'a'"),
+        ({"freeze": [0, 1]}, "freeze must be booleans, not int64"),
+        ({"y": None}, "y must be real numbers, not object"),
+        ({"y": [[1], [2, 3]]}, "y must be an array, not rows of different lengths"),
+        ({"y": np.full((20, 4), 1j)}, "y must be real numbers, not complex128"),
+        ({"x": "abc"}, "x must be real numbers"),
+        ({"x": np.full((20, 3), 1j)}, "x must be real numbers, not complex128"),
+    ],
+)
+def test_arguments_of_another_kind_are_refused_by_name(options, message):
+    x, y = signals(20)
+    with pytest.raises(ValueError, match=message):
+        compiled(network()).learn(**{"x": x, "y": y, **options})
+
+
+def test_targets_reach_to_both_ends_of_their_format_and_no_further():
+    net = compiled(network()).learning
+    fmt = target_format(net)
+    y = np.full((2, 4), fmt.real(fmt.low))
+    assert (Targets.of(net, y, 2, are_errors=False).words == fmt.low).all()
+    for beyond in (fmt.real(fmt.high) + fmt.step / 2, fmt.real(fmt.low) - fmt.step):
+        with pytest.raises(ValueError, match="y must be within"):
+            Targets.of(net, np.full((2, 4), beyond), 2, are_errors=False)
+
+
+def test_one_boolean_freezes_all_steps():
+    x, y = signals(20)
+    one, other = compiled(network()), compiled(network())
+    one.learn(x, y, freeze=True)
+    other.learn(x, y, freeze=np.ones(20, bool))
+    for a, b in zip(one.state.learning, other.state.learning, strict=True):
+        assert np.array_equal(a.weight, b.weight)
