@@ -33,19 +33,25 @@ def with_rates(
     layers = list(state.learning)
     if rate is not None:
         for k, value in enumerate(_each("rate", rate, len(layers))):
-            _check_range(net, k, "rate", value * beta)
+            check_range(net, k, "rate", value * beta)
             layers[k] = layers[k]._replace(rate=Rate.of(value * beta))
     if tau_rate is not None:
         for k, value in enumerate(_each("tau_rate", tau_rate, len(layers))):
             if value and not net.learning[k].time_constants:
                 raise ValueError("tau_rate must be 0 on a chip whose time constants do not learn")
-            _check_range(net, k, "tau_rate", value * beta / np.log(2))
+            check_range(net, k, "tau_rate", value * beta / np.log(2))
             layers[k] = layers[k]._replace(tau_rate=Rate.of(value * beta / np.log(2)))
     return LearnState(state.run, tuple(layers))
 
 
-def _check_range(net: LearningNetwork, index: int, name: str, value: float) -> None:
-    """Refuse a rate at which the signal of the smallest error at power-up is clamped."""
+def check_range(net: LearningNetwork, index: int, name: str, value: float) -> None:
+    """Refuse a rate at which the signal of the smallest error at power-up is clamped.
+
+    Raises
+    ------
+    ValueError
+        Naming the layer.
+    """
     layer, learning = net.network.layers[index], net.learning[index]
     points = Points.of(layer, learning)
     point = points.signal if name == "rate" else points.tau

@@ -20,6 +20,7 @@ from vle.compiler.learning.derivative import (
     Pieces,
 )
 from vle.compiler.learning.network import LearningNetwork
+from vle.compiler.learning.options import check_range
 from vle.compiler.learning.rate import Rate
 from vle.compiler.learning.spec import LearningSpec
 from vle.compiler.network import NetworkSpec
@@ -66,8 +67,7 @@ class LearningOptions:
 
     def __post_init__(self) -> None:
         for name in ("rate", "tau_rate"):
-            _real(name, getattr(self, name))
-            Rate.of(getattr(self, name))
+            Rate.of(_real(name, getattr(self, name)))
         for name in ("tau_max", "weight_range", "output_range"):
             value = getattr(self, name)
             if value is not None and not 0 < _real(name, value) < np.inf:
@@ -75,8 +75,7 @@ class LearningOptions:
         if not isinstance(self.time_constants, bool):
             raise TypeError(f"time_constants must be a bool, not {self.time_constants!r:.60}")
         for name in ("seed", "error_bits", "v_bits"):
-            value = getattr(self, name)
-            if not isinstance(value, numbers.Integral):
+            if not isinstance(value := getattr(self, name), numbers.Integral):
                 raise TypeError(f"{name} must be a whole number, not {value!r:.60}")
         if not 8 <= self.error_bits <= self.v_bits <= 32:
             raise ValueError(
@@ -138,13 +137,19 @@ def learning_network(
         raise CompileError(f"gamma must be 0 on a chip that learns, not {network.gamma!r}")
     if any(layer.backward is not None for layer in network.layers):
         raise CompileError("backward must be the transpose of weight on a chip that learns")
+    if options.tau_rate and not options.time_constants:
+        raise CompileError("tau_rate must be 0 on a chip whose time constants do not learn")
     try:
         layers = tuple(
             learning_spec(network, index, layer, options) for index, layer in enumerate(spec.layers)
         )
-        return LearningNetwork(spec, layers, network.loss)
+        net = LearningNetwork(spec, layers, network.loss)
+        for index, own in enumerate(layers):
+            check_range(net, index, "rate", own.rate.value)
+            check_range(net, index, "tau_rate", own.tau_rate.value)
     except ValueError as error:
         raise CompileError(str(error)) from error
+    return net
 
 
 def learning_spec(
@@ -155,8 +160,7 @@ def learning_spec(
     derivative, prime_shift = derivative_of(source.activation, layer)
     masters = master_logs(source, dt)
     if options.time_constants:
-        words = logs.derive(masters)
-        kappa, beta = words.kappa, words.beta
+        _, _, beta, kappa = logs.derive(masters)
         kappa_shift, beta_shift = logs.RATIO_SHIFT, logs.UNIT_SHIFT
     else:
         kappa, kappa_shift = constant(source.tau_m / source.tau_r, layer.constant_width)

@@ -155,3 +155,16 @@ def test_one_boolean_freezes_all_steps():
     other.learn(x, y, freeze=np.ones(20, bool))
     for a, b in zip(one.state.learning, other.state.learning, strict=True):
         assert np.array_equal(a.weight, b.weight)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"rate": 1e9}, "rate of layer 0 must be below 8192, where it overflows"),
+        ({"tau_rate": 0.1}, "tau_rate must be 0 on a chip whose time constants do not learn"),
+        ({"tau_rate": 1e9, "time_constants": True}, "tau_rate of layer 0 must be below"),
+    ],
+)
+def test_rates_at_power_up_are_those_that_a_chip_may_have(options, message):
+    with pytest.raises(CompileError, match=message):
+        compiled(network(), **options)
