@@ -53,9 +53,11 @@ class Targets:
             raise ValueError(f"y must be of shape (T, {outputs}){also}, not {values.shape}")
         present = np.asarray(~np.isnan(values).any(axis=1))
         values = np.where(present[:, None], values, 0.0)
-        words, clamped = learning.target.quantize(values)
-        if clamped:
-            low, high = learning.target.real(np.array(learning.target.limits))
+        words, _ = learning.target.quantize(values)
+        (lowest, highest), f_bits = learning.target.limits, learning.target.f_bits
+        exact = np.floor(np.ldexp(values, f_bits) + 0.5)
+        if (exact < lowest).any() or (exact > highest + 1).any():  # 1 is the last word below it
+            low, high = learning.target.real(np.array([lowest, highest + 1]))
             raise ValueError(f"y must be within {low:g}..{high:g}, or NaN for no target")
         if learning.loss == "cross_entropy" and not are_errors:
             sums = values[present].sum(axis=1)

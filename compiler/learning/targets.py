@@ -63,6 +63,8 @@ class Targets:
         are_errors
             Whether `y` is `-dC/dr` of a loss of the caller's.
 
+        The power of two at which the format ends counts as its last word: 1 for a top of tanh.
+
         Raises
         ------
         ValueError
@@ -77,15 +79,15 @@ class Targets:
         values = array.astype(np.float64)
         present: NDArray[np.bool_] = np.asarray(~np.isnan(values).any(axis=1))
         values = np.where(present[:, None], values, 0.0)
-        words = fmt.quantize(values)
-        if (np.floor(np.ldexp(values, fmt.f_bits) + 0.5) != words).any():
-            low, high = float(fmt.real(fmt.low)), float(fmt.real(fmt.high))
+        words = np.floor(np.ldexp(values, fmt.f_bits) + 0.5)
+        if (words < fmt.low).any() or (words > fmt.high + 1).any():
+            low, high = float(fmt.real(fmt.low)), float(fmt.real(fmt.high + 1))
             raise ValueError(f"y must be within {low:g}..{high:g}, or NaN for no target")
         if net.loss == "cross_entropy" and not are_errors:
             sums = values[present].sum(axis=1)
             if (values < 0).any() or not np.allclose(sums, 1, atol=1e-3):
                 raise ValueError("y must be probabilities that sum to 1")
-        return cls(words, present, are_errors)
+        return cls(fmt.quantize(values), present, are_errors)
 
     @classmethod
     def _of_classes(cls, classes: NDArray[np.int64], steps: int, outputs: int) -> Targets:

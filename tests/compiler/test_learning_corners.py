@@ -141,11 +141,20 @@ def test_arguments_of_another_kind_are_refused_by_name(options, message):
 def test_targets_reach_to_both_ends_of_their_format_and_no_further():
     net = compiled(network()).learning
     fmt = target_format(net)
-    y = np.full((2, 4), fmt.real(fmt.low))
-    assert (Targets.of(net, y, 2, are_errors=False).words == fmt.low).all()
-    for beyond in (fmt.real(fmt.high) + fmt.step / 2, fmt.real(fmt.low) - fmt.step):
+    for value, word in ((fmt.low, fmt.low), (fmt.high, fmt.high), (fmt.high + 1, fmt.high)):
+        y = np.full((2, 4), fmt.real(value))
+        assert (Targets.of(net, y, 2, are_errors=False).words == word).all()
+    for beyond in (fmt.high + 2, fmt.low - 1):
         with pytest.raises(ValueError, match="y must be within"):
-            Targets.of(net, np.full((2, 4), beyond), 2, are_errors=False)
+            Targets.of(net, np.full((2, 4), fmt.real(beyond)), 2, are_errors=False)
+
+
+def test_a_top_of_tanh_takes_targets_of_1():
+    net = network()
+    top = replace(net.layers[-1], activation=net.layers[0].activation)
+    design = compiled(replace(net, layers=(*net.layers[:-1], top)))
+    x, y = signals(20)
+    assert design.learn(x, np.sign(y)).shape == (20, 4)
 
 
 def test_one_boolean_freezes_all_steps():

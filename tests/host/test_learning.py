@@ -62,6 +62,18 @@ def test_options_are_the_design_s(options, folder):
     same_state(device, design)
 
 
+def test_targets_at_the_end_of_their_format_are_its_last_word(folder):
+    device, design = opened("recurrent", folder)
+    x, target = lesson("recurrent", 30)[0], device.bundle.learning.target
+    ends = [np.full((30, device.bundle.outputs), target.limits[1] + k) for k in (1, 2)]
+    y, beyond = (target.real(end) for end in ends)
+    assert np.array_equal(device.learn(x, y), design.learn(x, y))
+    same_state(device, design)
+    for chip in (device, design):
+        with pytest.raises(ValueError, match="y must be within"):
+            chip.learn(x, beyond)
+
+
 def test_a_batch_runs_from_reset_and_learns_nothing(folder):
     device, design = opened("recurrent", folder)
     x, y = lesson("recurrent")
