@@ -10,6 +10,7 @@ from vle.host.chip import Chip, Raw
 from vle.host.parameters import is_parameter
 
 WIDTHS = {"EXPONENT": 24, "NOISE": 32, "RATE": 24, "TAU_RATE": 24}  # bits; noise is never 0
+EXPONENTS, PATIENCE = (-96, 31), 16  # of errors; steps with small errors until it falls
 # What reads as 0 while a flag is up, whatever lies in the memories. The rates that the top layer's
 # errors are compared with are part of its errors.
 COVERS = {
@@ -109,6 +110,24 @@ def check_register(chip: Chip, what: str, name: str, word: int) -> None:
     """
     bits = len(chip.bundle.map.bits[name]) or WIDTHS[name.partition("[")[0]]
     integers(what, word, (int(name.startswith("NOISE")), (1 << bits) - 1))
+    if name.startswith("EXPONENT"):
+        _check_exponent(what, int(word))
+
+
+def _check_exponent(what: str, word: int) -> None:
+    """Refuse exponents and counts that no step leaves behind."""
+    for part, limits, value in (
+        ("exponent", EXPONENTS, _signed(word)),
+        ("steps with small errors", (0, PATIENCE - 1), word >> 8 & 0xFF),
+        ("exponent of the step before", EXPONENTS, _signed(word >> 16)),
+    ):
+        if not limits[0] <= value <= limits[1]:
+            raise ValueError(f"{what}: {part} must be in {limits[0]}..{limits[1]}, not {value}")
+
+
+def _signed(word: int) -> int:
+    low = word & 0xFF
+    return low - ((low & 0x80) << 1)
 
 
 def write(chip: Chip, state: State) -> None:

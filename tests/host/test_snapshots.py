@@ -57,6 +57,12 @@ def test_snapshots_that_do_not_fit_change_nothing(folder, tmp_path):
         ({"words": {**words, key: words[key] + (1 << 20)}}, "weight must be integers in"),
         ({"words": {**words, key: words[key][1:]}}, "layer1.weight must be of shape"),
         ({"registers": {**registers, register: 1 << 24}}, r"EXPONENT\[0\] must be integers in 0"),
+        ({"registers": {**registers, register: 0x20}}, r"EXPONENT\[0\]: exponent must be in -96"),
+        (
+            {"registers": {**registers, register: 0x1000}},
+            "steps with small errors must be in 0..15",
+        ),
+        ({"registers": {**registers, register: 0x9F << 16}}, "exponent of the step before must be"),
         ({"registers": {**registers, "NOISE[2]": 0}}, r"NOISE\[2\] must be integers in 1"),
         ({"registers": {**registers, "RATE[2]": -1}}, r"RATE\[2\] must be integers in 0"),
         ({"registers": {}}, "registers of the snapshot must be those of this chip"),
@@ -84,3 +90,21 @@ def test_files_that_are_no_snapshots(folder, tmp_path):
     with pytest.raises(FileNotFoundError):
         device.snapshot().save(tmp_path / "nowhere" / "a.snapshot")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.snapshot", "other.npz"]
+
+
+def test_snapshots_with_bytes_of_their_own_are_refused_or_read(folder, tmp_path):
+    device, _ = opened("recurrent", folder)
+    path, rng = tmp_path / "a.snapshot", np.random.default_rng(0)
+    device.snapshot().save(path)
+    data, said = path.read_bytes(), []
+    for _ in range(60):
+        wrong = bytearray(data)
+        for at in rng.integers(0, len(data), 3):
+            wrong[at] = int(rng.integers(256))
+        path.write_bytes(bytes(wrong))
+        try:
+            type(device.snapshot()).load(path)
+        except ValueError as error:
+            said.append(str(error))
+    assert len(said) > 30
+    assert all("must be a whole snapshot of a chip" in line for line in said)
