@@ -9,6 +9,7 @@ from test_learning_design import compiled, network, signals
 from vle.compiler import compile_model
 from vle.compiler.learning.chip_words import registers_of, words_of
 from vle.compiler.learning.targets import Targets, target_format
+from vle.compiler.learning.time_constants import LOG_BITS, Logs, derive
 from vle.compiler.quantization.learning import LearningOptions
 from vle.errors import CompileError
 
@@ -177,3 +178,15 @@ def test_one_boolean_freezes_all_steps():
 def test_rates_at_power_up_are_those_that_a_chip_may_have(options, message):
     with pytest.raises(CompileError, match=message):
         compiled(network(), **options)
+
+
+def test_constants_follow_from_logarithms_as_near_as_the_documentation_says():
+    rng = np.random.default_rng(0)
+    log_m, log_r = rng.integers(0, 12 << LOG_BITS, (2, 4000))
+    words = derive(Logs(log_m, log_r))
+    rows = ((words.alpha, -log_m, 25), (words.beta, -log_r, 25))
+    rows += ((words.rho, log_r - log_m, 15), (words.kappa, log_m - log_r, 15))
+    for raw, log, shift in rows:
+        exact = np.minimum(np.exp2(log / 2.0**LOG_BITS), 2.0 ** (26 - shift))
+        off = np.abs(np.ldexp(raw.astype(float), -shift) - exact)
+        assert (off <= 1e-5 * exact + 2.0 ** -(shift + 1)).all()
