@@ -90,6 +90,11 @@ class LearningDesign(Design):
         return self._learning.saturation or (Saturation(),) * len(self.learning.learning)
 
     @property
+    def input_saturation(self) -> int:
+        """Input words clamped since power-up."""
+        return self._session.inputs
+
+    @property
     def clamped(self) -> tuple[Clamped, ...]:
         """Words clamped by learning since power-up, per layer."""
         return self._learning.clamped or (Clamped(),) * len(self.learning.learning)

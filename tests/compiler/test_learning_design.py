@@ -193,16 +193,14 @@ def test_held_frames_are_backpropagation():
 def test_errors_of_the_caller_are_those_of_its_loss():
     x, y = signals(80)
     one, other = compiled(network()), compiled(network())
-    one.learn(x, y, rate=0.05)
-    r = np.concatenate([np.zeros((1, 4)), compiled(network()).run(x)[:-1]])
-    fmt = one.output_format
-    errors = fmt.real(fmt.quantize(y)) - r
-    other.learn(x[:1], errors[:1], rate=0.05, errors=True)
-    for a, b in zip(one.state.learning, other.state.learning, strict=True):
-        assert a.weight.shape == b.weight.shape
-    first = compiled(network())
-    first.learn(x[:1], y[:1], rate=0.05)
-    for a, b in zip(first.state.learning, other.state.learning, strict=True):
+    before, fmt = one.state, one.output_format
+    got = one.learn(x, y, rate=0.05)
+    rates = np.concatenate([np.zeros((1, 4)), got[:-1]])  # of the step before
+    errors = fmt.real(fmt.quantize(y)) - rates
+    assert np.array_equal(other.learn(x, errors, rate=0.05, errors=True), got)
+    rows = zip(before.learning, one.state.learning, other.state.learning, strict=True)
+    for start, a, b in rows:
+        assert not np.array_equal(start.weight, a.weight)
         assert np.array_equal(a.weight, b.weight)
 
 
