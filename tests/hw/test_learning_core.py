@@ -96,3 +96,17 @@ def test_random_chips_learn(case):
     for pauses in (0.0, 0.1, 0.5):
         simulated.run(Course.random(rng, frames, targets), gaps=pauses, stalls=pauses)
     simulated.close()
+
+
+@pytest.mark.skipif(not SOAK, reason="takes minutes; VLE_SOAK=1 does it")
+@pytest.mark.parametrize("name", CHIPS)
+def test_twenty_thousand_steps(name):
+    """7,000 steps of each chip, with pauses; all that it holds compared after each hundred."""
+    sizes, engines, options = CHIPS[name]
+    chip = chip_of(len(name) + SEED, sizes, engines, **options)
+    simulated, rng = LearningChip(chip, optimise="-O2"), np.random.default_rng(SEED)
+    for part in range(70):
+        frames, targets = words(part, chip, 100)
+        pauses = float(rng.choice([0.0, 0.1, 0.5]))
+        simulated.run(Course.random(rng, frames, targets), gaps=pauses, stalls=pauses)
+    simulated.close()
