@@ -113,6 +113,7 @@ def compile_model(
     widths = _widths(weight=max(weight), rate=rate_bits, potential=potential_bits)
     target = board_named(board) if isinstance(board, str) else board
     options = (LearningOptions() if learning else None) if isinstance(learning, bool) else learning
+    asked |= options is not None and options.ranged
     pattern = Design.load(like) if isinstance(like, str | os.PathLike) else like
     _check_goal(goal, {"weight bits": weight_bits, "like": like, "learning": options}, target)
     try:

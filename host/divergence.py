@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vle.errors import Diverged
+from vle.errors import DivergenceError
 from vle.host.chip import Chip, Raw
 from vle.host.shapes import LayerShape
 
@@ -67,7 +67,7 @@ class Vitals:
 
         Raises
         ------
-        Diverged
+        DivergenceError
             Naming the layer: where its errors have grown beyond 2**29, where more than half of its
             learning signals or a twentieth of its weights were clamped per update, or more than
             half of the outputs per step.
@@ -95,7 +95,7 @@ class Vitals:
         found.append((share > OUTPUTS, layers[-1], f"{share:.0%} of its rates were clamped"))
         for wrong, layer, rule in found:
             if wrong:
-                raise Diverged(rule, layer=layer.name, output=output)
+                raise DivergenceError(rule, layer=layer.name, output=output)
 
 
 def _size(layer: LayerShape, exponent: int) -> int:

@@ -82,7 +82,7 @@ class Learner:
         ValueError
             For arrays, rates and settings that do not fit, and on a chip that does not learn; the
             chip is then as it was.
-        Diverged
+        DivergenceError
             Where learning has run away, see `vle.host.divergence`; `roll_back` takes the chip back.
         TransportError
             Where the chip does not answer in time.

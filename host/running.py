@@ -78,7 +78,7 @@ def learn(chip: Chip, lesson: Lesson, *, watch: bool) -> Raw:
 
     Raises
     ------
-    Diverged
+    DivergenceError
         Where it does not.
     """
     if not watch:

@@ -9,7 +9,6 @@ from amaranth.lib.wiring import In, Out
 
 from vle.compiler.circuit.geometry import Engine
 from vle.compiler.learning.noise import ROW, WIDTH
-from vle.compiler.learning.spec import Points
 from vle.compiler.learning.updates import SIGNAL_WIDTH
 from vle.hw.bus import APART, AccessSignature
 from vle.hw.learning_signal import counted, round_stochastically
@@ -75,7 +74,7 @@ class Bias(wiring.Component):
         )
         read, write, access = memory.read_port(), memory.write_port(), self.access
         bias = Delay(m, read.data, "bias", first=1)
-        shifts = [Points.of(piece.spec, piece.learning).bias for piece in engine.passes]
+        shifts = [piece.points.bias for piece in engine.passes]
         sums = [_sum(bias[2], self.signal, shift) for shift in shifts]
         total = Signal(signed(max(map(len, sums))))
         m.d.sync += total.eq(choose(place[2], range(len(sums)), sums.__getitem__))

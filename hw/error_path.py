@@ -68,10 +68,11 @@ class ErrorPath(wiring.Component):
         self.top = next((k for k, piece in enumerate(engine.passes) if piece.top), None)
         if self.top is not None:
             spec = engine.layers[self.top]
-            if loss == "cross_entropy":
-                self.rates = Softmax(spec)
-            else:
-                self.rates = WordMemory(spec.rate_format.width, spec.outputs)
+            self.rates: Softmax | WordMemory = (
+                Softmax(spec)
+                if loss == "cross_entropy"
+                else WordMemory(spec.rate_format.width, spec.outputs)
+            )
             self.nothing = getattr(self.rates, "nothing", 0)
         super().__init__(self._members())
 
@@ -127,7 +128,7 @@ class ErrorPath(wiring.Component):
     def _schedule(self, m: Module) -> None:
         """Pass on what passes wait for, and what they do."""
         scheduler, unit = self.scheduler, self.unit
-        told = ("step", "step_target", "step_freeze", "primed")
+        told: tuple[str, ...] = ("step", "step_target", "step_freeze", "primed")
         told += ("hear_ready", "hear_start", "waiting", "sums_ready", "loop_sums_ready")
         m.d.comb += [
             *(getattr(scheduler, name).eq(getattr(self, name)) for name in told),

@@ -104,7 +104,7 @@ class ErrorScheduler(wiring.Component):
         """Whether the pass at hand finds all that it needs."""
         at, places = self.place, len(self.engine.passes)
         m.submodules.steps = steps = SyncFIFO(width=2, depth=self.pending_limit)
-        target, freeze = steps.r_data
+        target, freeze = steps.r_data[0], steps.r_data[1]
         m.d.comb += [
             steps.w_en.eq(self.step),
             steps.w_data[0].eq(self.step_target),

@@ -12,7 +12,6 @@ from vle.compiler.circuit.windows import error_kinds
 from vle.compiler.learning.derivative import PRIME_WIDTH
 from vle.compiler.learning.errors import GUARD, SUM_WIDTH
 from vle.compiler.learning.rate import EXPONENT_WIDTH, MANTISSA_WIDTH
-from vle.compiler.learning.spec import Points
 from vle.compiler.learning.time_constants import LOG_WIDTH, RATIO_SHIFT, UNIT_SHIFT
 from vle.compiler.learning.updates import SIGNAL_WIDTH
 from vle.hw.bus import APART, AccessSignature
@@ -260,7 +259,7 @@ class ErrorUnit(wiring.Component):
         stage, at = self.e_stage, self._at
         m.submodules[name] = unit = LearningSignal(len(error))
         field = {"rate": "signal", "tau_rate": "tau"}[kind]
-        points = [getattr(Points.of(p.spec, p.learning), field) for p in self.engine.passes]
+        points = [getattr(p.points, field) for p in self.engine.passes]
         point = choose(at["place"][stage - 1], points, constant)
         exponent, rate = self._of("exponent", stage - 1), self._of(kind, stage - 1)
         left = Signal(signed(LEFT_WIDTH), name=f"{name}_left")

@@ -86,9 +86,7 @@ def connect_flags(
         m.d.comb += decoder.flags[layer + 1].eq(Cat(now))
 
 
-def connect_learning(
-    m: Module, decoder: BusDecoder, engines: list[LearningEngine], sums: Sums
-) -> None:
+def connect_learning(m: Module, decoder: BusDecoder, engines: Sequence[Engine], sums: Sums) -> None:
     """Connect exponents, draws, and the flag of what a reset has zeroed, of each layer."""
     layers = sum(len(engine.engine.passes) for engine in engines)
     places = [(e.errors, k, p.layer) for e in engines for k, p in enumerate(e.engine.passes)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from amaranth.hdl import Module, Mux, Signal, Value, signed
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Member, Out
@@ -13,6 +15,7 @@ from vle.compiler.learning.rate import EXPONENT_WIDTH, MANTISSA_WIDTH
 from vle.compiler.learning.spec import Points
 from vle.compiler.learning.step import Clamped
 from vle.hw.counters import Counters
+from vle.hw.engine import Engine
 from vle.hw.frame_buffer import FrameBuffer
 from vle.hw.learning_engine import LearningEngine
 from vle.hw.receiver import FrameReceiver
@@ -43,6 +46,7 @@ def learning_members(chip: ChipSpec) -> dict[str, Member]:
         "trace_weight_address": range(max(2, fold)),
         "trace_weight": words,
     }
+    assert chip.learning is not None
     return {
         "target": In(stream.Signature(target_layout(target_spec(chip.learning).width))),
         "rate": rate,
@@ -67,7 +71,7 @@ class LearningConnections:
     """
 
     def __init__(
-        self, m: Module, core, engines: list[LearningEngine], buffers: list[FrameBuffer]
+        self, m: Module, core, engines: Sequence[Engine], buffers: list[FrameBuffer]
     ) -> None:
         self.m, self.core, self.chip = m, core, core.chip
         self.engines, self.buffers = engines, buffers
@@ -184,7 +188,7 @@ class LearningConnections:
                 self.core.clamped[layer][kind].eq(counters.clamped[layer][kind]),
             ]
 
-    def _show(self, k: int, engine: LearningEngine) -> None:
+    def _show(self, k: int, engine: Engine) -> None:
         """Show each error, and each word of weights, as it is written."""
         core, errors, unit = self.core, engine.errors, engine.errors.unit
         shown = [
@@ -203,7 +207,7 @@ class LearningConnections:
             self.m.d.comb += port[k].eq(value)
 
 
-def layer_at(engine: LearningEngine, place: Value) -> Value:
+def layer_at(engine: Engine, place: Value) -> Value:
     """Return the index of the layer at a place."""
     index = Value.cast(0)
     for k, piece in enumerate(engine.engine.passes):

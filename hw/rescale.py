@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, Value, signed
+from amaranth.hdl import C, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -77,10 +77,10 @@ class Rescale(wiring.Component):
 
     def _heard(self, context: int) -> Value:
         """Bits used by the words that come now."""
-        total = 0
+        total: Value = C(0)
         for k in range(len(self.widths)):
             here = self.valid[k] & (self.context[k] == context)
-            total |= Mux(here, getattr(self, f"magnitude{k}"), 0)
+            total = total | Mux(here, getattr(self, f"magnitude{k}"), 0)
         return total
 
     def _decide(self, m: Module, bits: Value, room: Value, exponent: Value, quiet: Value) -> None:

@@ -10,7 +10,6 @@ from amaranth.lib.wiring import In, Out
 from vle.compiler.circuit.geometry import Engine
 from vle.compiler.circuit.windows import LOG_KINDS, SENSE_KINDS
 from vle.compiler.learning.noise import ROW, WIDTH
-from vle.compiler.learning.spec import Points
 from vle.compiler.learning.time_constants import (
     CONSTANT_WIDTH,
     LOG_WIDTH,
@@ -92,6 +91,7 @@ class TimeConstants(wiring.Component):
         for kind in LOG_KINDS:
             written[kind] = Signal(LOG_WIDTH, name=f"{kind}_new")
             words[kind] = self._logs(m, kind, neuron, (valid[ready + UPDATE], written[kind]))
+        units: dict[str, tuple[Value, Value, int]]
         units = {"alpha": (C(0), words["log_m"][0], UNIT_SHIFT)}
         units["rho"] = (words["log_r"][0], words["log_m"][0], RATIO_SHIFT)
         for name, (plus, minus, shift) in units.items():
@@ -101,7 +101,7 @@ class TimeConstants(wiring.Component):
 
         factors = self._factors(m, neuron, place, valid)
         signals, noise = self._tasks(m, neuron[ready - TASK_READ]), self._draws(m)
-        shifts = [Points.of(piece.spec, piece.learning).tau_shift for piece in engine.passes]
+        shifts = [piece.points.tau_shift for piece in engine.passes]
         highs = [learning.log_high for learning in engine.learning]
         at = (place[ready + 2], place[ready + 3])
         for kind in LOG_KINDS:

@@ -71,7 +71,7 @@ class TraceUnit(wiring.Component):
         place, self.word = range(max(2, len(engine.passes))), engine.simd * engine.operand_width
         depths = {"trace_low": engine.trace_columns, "trace_bar": engine.trace_tiles}
         lanes = {"trace_low": self.groups, "trace_bar": self.groups * engine.simd}
-        flags = ("valid", "first", "first_group", "start", "zero")
+        flags: tuple[str, ...] = ("valid", "first", "first_group", "start", "zero")
         flags += ("done_valid", "alpha_write", "rho_write")
         members = {name: In(1) for name in flags}
         members |= {

@@ -13,7 +13,7 @@ from vle.compiler.circuit.eventgraph import group_queue_depth
 from vle.compiler.fixed import Raw, width_of
 from vle.compiler.layer import LayerSpec
 from vle.compiler.learning.derivative import OfRate
-from vle.compiler.learning.spec import LearningSpec
+from vle.compiler.learning.spec import LearningSpec, Points
 
 Plan = tuple[int, int, tuple[int, ...]]
 
@@ -46,6 +46,12 @@ class Pass:
     neuron_base: int
     learning: LearningSpec | None = None
     top: bool = False
+
+    @property
+    def points(self) -> Points:
+        """Binary points, where it learns."""
+        assert self.learning is not None
+        return Points.of(self.spec, self.learning)
 
     @property
     def hears(self) -> bool:

@@ -83,6 +83,11 @@ class LearningOptions:
                 f"not {self.error_bits!r} and {self.v_bits!r}"
             )
 
+    @property
+    def ranged(self) -> bool:
+        """Whether a range is asked for, which formats of an earlier chip may not have."""
+        return self.weight_range is not None or self.output_range is not None
+
     def headroom(self, widths: Widths, *, top: bool) -> Widths:
         """Bits of a layer whose signals grow as it learns."""
         chosen = top and self.output_range is not None

@@ -59,7 +59,7 @@ class DeviceError(VleError):
         return f"{self.register or 'register'}{at}: {self.message}"
 
 
-class Diverged(VleError):
+class DivergenceError(VleError):
     """Learning on a device has run away; a snapshot from before can be restored.
 
     Parameters

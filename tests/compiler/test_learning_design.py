@@ -284,3 +284,13 @@ def test_what_a_chip_does_not_learn_is_refused_by_name():
         compiled(net, weight_range=0.01)
     with pytest.raises(ValueError, match="design must be compiled for learning"):
         compile_model(net, lanes=4).learn(*signals(5))
+
+
+def test_a_range_that_is_asked_for_stands_above_the_formats_of_a_file(tmp_path):
+    design = compiled(network())
+    design.export(tmp_path / "learned.onnx")
+    wider = compile_model(
+        tmp_path / "learned.onnx", lanes=8, learning=LearningOptions(weight_range=64.0)
+    )
+    limits = [layer["weight_limit"] for layer in wider.report["learning"]["layers"]]
+    assert min(limits) >= 64

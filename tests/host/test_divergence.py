@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from learning_devices import lesson, opened, same_state
 
-from vle.errors import Diverged
+from vle.errors import DivergenceError
 from vle.host.divergence import Vitals
 
 
@@ -23,7 +23,7 @@ def test_a_chip_that_diverges_says_so_and_can_be_rolled_back(folder):
     device.learn(x[:20], y[:20])
     design.learn(x[:20], y[:20])
     device.snapshot()
-    with pytest.raises(Diverged, match=r"layer \d diverges: ") as diverged:
+    with pytest.raises(DivergenceError, match=r"layer \d diverges: ") as diverged:
         device.learn(x, y, rate=20.0, reset=False)
     assert diverged.value.layer in {layer.name for layer in device.bundle.layers}
     assert len(diverged.value.output) <= 600
@@ -57,5 +57,5 @@ def test_what_counts_as_diverging(change, rule, folder):
     if rule is None:
         now.check(device.chip, before, 600, 600, output)
         return
-    with pytest.raises(Diverged, match=rule):
+    with pytest.raises(DivergenceError, match=rule):
         now.check(device.chip, before, 600, 600, output)
