@@ -219,4 +219,4 @@ def test_import_needs_numpy_alone():
         " sorted(name for name in sys.modules if name.startswith('vle.') and name.count('.') == 1))"
     )
     loaded = subprocess.check_output([sys.executable, "-c", program], text=True).strip()
-    assert loaded == "['vle'] ['vle.errors', 'vle.host']"
+    assert loaded == "['vle'] ['vle.cache', 'vle.errors', 'vle.host']"
