@@ -77,6 +77,7 @@ def assert_within(rng, design, path, ends, rounds):
 
 @settings(max_examples=runs(12), deadline=None)
 @example([1, 1, 1], "Identity", 1.0, 0)
+@example([2, 1, 1], "Identity", 1.0, 0)
 @given(
     st.lists(st.integers(1, 12), min_size=2, max_size=6),
     st.sampled_from(FUNCTIONS),
@@ -92,7 +93,7 @@ def test_every_network_and_every_input(tmp_path_factory, sizes, function, size, 
     functions = [function] * (len(pairs) - 1) + ["Identity"]
     saved(path, weights, biases, functions)
     design = compile_model(path, input_range=(-size, size), lanes=2)
-    one_each = function == "Identity" and 1 in sizes[:-2]  # a matrix that only picks is no layer
+    one_each = function == "Identity" and 1 in sizes[:-1]  # a matrix that only picks is no layer
     assert design.latency_steps == len(pairs) - 1 or one_each
     assert_within(rng, design, path, (-size, size), rounds=2)
 
