@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from vle.compiler.fixed import Fixed
 from vle.compiler.quantization.approximate import reach
 from vle.compiler.quantization.ranges import LayerRanges, Range
@@ -86,6 +88,12 @@ def rate_format(layer: Layer, ranges: LayerRanges, u_format: Fixed, widths: Widt
         return fmt
     finest = u_format.f_bits + (FINER if bounded else 0)
     return fmt if fmt.f_bits <= finest else Fixed(widths.rate - finest, finest)
+
+
+def finest_shift(largest: float, width: int) -> int:
+    """Finest binary point at which `width` unsigned bits hold a constant."""
+    shift = width - 1 - int(np.ceil(np.log2(largest)))
+    return shift - 1 if np.floor(np.ldexp(largest, shift) + 0.5) >= 1 << width else shift
 
 
 def coarser(fmt: Fixed, most: int | None) -> Fixed:

@@ -23,6 +23,7 @@ from vle.compiler.quantization.formats import (
     Widths,
     coarser,
     finer,
+    finest_shift,
     potential_format,
     rate_format,
 )
@@ -215,10 +216,9 @@ class LayerJob:
                 f"{self.name}: dt must be at most tau_m, not {value.max():g} times it"
             )
         width = self.widths.constant
-        shift = width - 1 - int(np.ceil(np.log2(value.max())))
-        if np.floor(np.ldexp(value.max(), shift) + 0.5) >= 1 << width:
-            shift -= 1
-        shift = min(shift, 62) if self.like is None else self.like.shifts[f"{what}_shift"]
+        shift = min(finest_shift(value.max(), width), 62)
+        if self.like is not None:
+            shift = self.like.shifts[f"{what}_shift"]
         if shift < 0 or np.ldexp(value.max(), shift) + 0.5 >= 1 << width:
             raise CompileError(f"{self.name}: {what} up to {value.max():g} needs over {width} bits")
         return np.floor(np.ldexp(value, shift) + 0.5).astype(np.int64), shift

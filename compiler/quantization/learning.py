@@ -24,7 +24,7 @@ from vle.compiler.learning.options import check_range
 from vle.compiler.learning.rate import Rate
 from vle.compiler.learning.spec import LearningSpec
 from vle.compiler.network import NetworkSpec
-from vle.compiler.quantization.formats import Widths
+from vle.compiler.quantization.formats import Widths, finest_shift
 from vle.errors import CompileError
 from vle.sim import Activation, Layer, Network
 from vle.sim.gradients.local import group
@@ -228,10 +228,7 @@ def master_logs(layer: Layer, dt: float) -> logs.Logs:
 
 def constant(value: Float, width: int) -> tuple[Raw, int]:
     """Words of a constant at the finest binary point at which `width` bits hold the largest."""
-    shift = width - 1 - int(np.ceil(np.log2(value.max())))
-    if np.floor(np.ldexp(value.max(), shift) + 0.5) >= 1 << width:
-        shift -= 1
-    shift = min(shift, 40)
+    shift = min(finest_shift(value.max(), width), 40)
     return np.floor(np.ldexp(value, shift) + 0.5).astype(np.int64), shift
 
 
