@@ -30,7 +30,7 @@ NAME = "vle-explore"
 @click.option("--weight-bits", type=WidthList(), help="To try. [16,10,8,6,5,4]")
 @click.option("--lanes", type=WidthList(), help="To try. [4,8,16,32,64]")
 @click.option("--mixed", type=int, default=2, show_default=True, help="Mixed widths as well.")
-@click.option("--board", help=f"That designs must fit: {', '.join(BOARDS)}.")
+@click.option("--board", help=f"That designs must fit: {', '.join(BOARDS)}, or a .toml file.")
 @click.option("-j", "--workers", type=int, default=-1, help="Processes. [one per core]")
 @click.option("--cluster", help="Address of a Dask scheduler, instead of processes.")
 @click.option("--dt", type=float, help="Step of a NIR graph, in the unit of its time constants.")

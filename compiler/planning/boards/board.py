@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Self
 
-from vle.errors import CompileError
+from vle.compiler.planning.boards.devices import DEVICES
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Board:
     name
         As `--board` takes it.
     device
-        The FPGA.
+        The FPGA, by a name of `vle.compiler.planning.boards.devices.DEVICES`.
     multipliers, multiplier_width
         Hard multipliers and the signed bits of their operands.
     block_bits, blocks
@@ -25,6 +26,10 @@ class Board:
         Four-input look-up tables.
     logic_neurons
         Whether the neurons' multipliers are made of logic, where hard ones are few.
+    family
+        Which primitives the FPGA has.
+    sprams
+        Large single-port memories of 262,144 bits.
     """
 
     name: str
@@ -35,31 +40,17 @@ class Board:
     blocks: int
     luts: int
     logic_neurons: bool = False
+    family: str = "ecp5"
+    sprams: int = 0
+
+    @classmethod
+    def of_device(cls, name: str, device: str) -> Self:
+        """Return the board `name` with a device of the table."""
+        has = asdict(DEVICES[device])
+        del has["tool_name"]
+        return cls(name, device, **has)
 
     @property
     def memory_bits(self) -> int:
         """Bits of all memory blocks."""
         return self.block_bits * self.blocks
-
-
-BOARDS = {
-    board.name: board
-    for board in (
-        Board("ulx3s-85f", "LFE5U-85F", 156, 18, 18432, 208, 83640),
-        Board("icebreaker", "iCE40UP5K", 8, 16, 4096, 30, 5280, logic_neurons=True),
-        Board("tang-nano-20k", "GW2AR-18C", 48, 18, 18432, 46, 20736),
-    )
-}
-
-
-def board_named(name: str) -> Board:
-    """Return the board of that name.
-
-    Raises
-    ------
-    CompileError
-        If there is none.
-    """
-    if name not in BOARDS:
-        raise CompileError(f"board must be one of {', '.join(BOARDS)}, not {name!r}")
-    return BOARDS[name]
