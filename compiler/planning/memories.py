@@ -10,11 +10,12 @@ from vle.compiler.circuit.folding import ChipSpec
 from vle.compiler.circuit.geometry import Engine
 from vle.compiler.circuit.registers import tables
 from vle.compiler.circuit.targets import target_spec
-from vle.compiler.circuit.windows import error_kinds, neuron_kinds
+from vle.compiler.circuit.windows import LOG_KINDS, error_kinds, neuron_kinds
 from vle.compiler.learning import errors, time_constants, top, traces
 from vle.compiler.learning.derivative import PRIME_WIDTH
 from vle.compiler.learning.errors import sum_width
 from vle.compiler.learning.updates import SIGNAL_WIDTH
+from vle.compiler.planning.mapping import Family, Layout, Style, layout
 
 LONG_ROW = 3  # tiles from which a row's sums of errors lie in a memory rather than in registers
 
@@ -29,7 +30,12 @@ class MemoryNeed(NamedTuple):
     owner
         Index of the engine, edge or layer.
     width, depth, banks
-        Bits of a word, words, and how many lie side by side under one address.
+        Bits of a word that is written at once, words, and how many lie side by side under one
+        address.
+    readers
+        Ports that read it, each of which takes cells of its own.
+    at_once
+        Whether a word is read in the clock of its address.
     """
 
     kind: str
@@ -37,11 +43,22 @@ class MemoryNeed(NamedTuple):
     width: int
     depth: int
     banks: int = 1
+    readers: int = 1
+    at_once: bool = False
 
     @property
     def bits(self) -> int:
-        """Bits in all."""
+        """Bits in all, each counted once."""
         return self.width * self.depth * self.banks
+
+    def layout(self, family: Family) -> Layout:
+        """How it lies in the cells of a family, for each of its readers."""
+        return layout(self.width, self.depth, self.banks, family, at_once=self.at_once)
+
+    def blocks(self, family: Family) -> int:
+        """Count the memory blocks."""
+        found = self.layout(family)
+        return self.readers * found.cells if found.style is Style.BLOCK else 0
 
 
 def memories(chip: ChipSpec) -> tuple[MemoryNeed, ...]:
@@ -74,13 +91,16 @@ def _of_engine(engine: Engine) -> Iterator[MemoryNeed]:
     widths |= dict.fromkeys(("log_m", "log_r"), time_constants.LOG_WIDTH)
     widths |= dict.fromkeys(("sense_low", "sense_m", "sense_r"), time_constants.SENSITIVITY_WIDTH)
     for kind in neuron_kinds(engine):
-        yield MemoryNeed(kind, index, widths.get(kind, engine.constant_width), neurons)
+        width = widths.get(kind, engine.constant_width)
+        readers = 3 if kind in LOG_KINDS else 1
+        yield MemoryNeed(kind, index, width, neurons, readers=readers)
     found = tables(engine)
     if found:
         words = len(found) << max(table.index_width for table in found)
-        yield MemoryNeed("table", index, 2 * engine.rate_width + 1, words)
+        yield MemoryNeed("table values", index, engine.rate_width, words)
+        yield MemoryNeed("table steps", index, engine.rate_width + 1, words)
     groups = engine.pe * engine.acc_width + engine.flag_count
-    yield MemoryNeed("queue", index, groups, engine.queue_depth)
+    yield MemoryNeed("queue", index, groups, engine.queue_depth, at_once=True)
 
 
 def _of_learning(chip: ChipSpec, engine: Engine) -> Iterator[MemoryNeed]:
@@ -93,12 +113,12 @@ def _of_learning(chip: ChipSpec, engine: Engine) -> Iterator[MemoryNeed]:
             if p in senders
         )
         tiles = max(piece.tiles for piece in senders)
-        yield MemoryNeed("columns", index, width, tiles, engine.simd)
+        yield MemoryNeed("columns", index, width * engine.simd, tiles)
     for kind in error_kinds(engine):
         width = engine.v_width if kind == "v" else engine.constant_width
         yield MemoryNeed(kind, index, width, neurons)
     yield MemoryNeed("e", index, engine.error_width, engine.groups, engine.pe)
-    yield MemoryNeed("signal", index, SIGNAL_WIDTH, engine.groups, engine.pe)
+    yield MemoryNeed("signal", index, SIGNAL_WIDTH, engine.groups, engine.pe, readers=2)
     yield MemoryNeed("prime", index, PRIME_WIDTH, neurons)
     yield MemoryNeed("steps", index, 2, sum(edge.slots for edge in chip.edges) + 2)
     if engine.passes[-1].top:
@@ -110,9 +130,11 @@ def _of_learning(chip: ChipSpec, engine: Engine) -> Iterator[MemoryNeed]:
 
 
 def _of_top(chip: ChipSpec, index: int) -> Iterator[MemoryNeed]:
-    last = chip.network.layers[-1]
-    yield MemoryNeed("rates", index, last.rate_format.width, last.outputs)
-    if chip.learning is not None and chip.learning.loss == "cross_entropy":
+    last, learning = chip.network.layers[-1], chip.learning
+    softmax = learning is not None and learning.loss == "cross_entropy"
+    width = last.rate_format.width
+    yield MemoryNeed("rates", index, width, last.outputs, readers=1 + softmax)
+    if softmax:
         yield MemoryNeed("probabilities", index, top.PROBABILITY_BITS + 2, last.outputs)
         yield from _table("exp2", index, top.EXP2.tolist())
 
@@ -120,8 +142,8 @@ def _of_top(chip: ChipSpec, index: int) -> Iterator[MemoryNeed]:
 def _table(kind: str, index: int, entries: list[int]) -> Iterator[MemoryNeed]:
     """Entries and the steps between them."""
     steps = [b - a for a, b in pairwise(entries)]
-    width = max(entries[:-1]).bit_length() + max(steps).bit_length()
-    yield MemoryNeed(kind, index, width, len(steps))
+    for name, words in (("entries", entries[:-1]), ("steps", steps)):
+        yield MemoryNeed(f"{kind}, {name}", index, max(words).bit_length(), len(words))
 
 
 def _of_time_constants(engine: Engine) -> Iterator[MemoryNeed]:
@@ -134,8 +156,8 @@ def _of_time_constants(engine: Engine) -> Iterator[MemoryNeed]:
 def _of_traces(engine: Engine) -> Iterator[MemoryNeed]:
     index, groups, width = engine.index, engine.trace_groups, engine.operand_width
     lanes = engine.simd
-    yield MemoryNeed("inputs", index, width, engine.trace_tiles, lanes)
+    yield MemoryNeed("inputs", index, width * lanes, engine.trace_tiles)
     yield MemoryNeed("trace_low", index, width + traces.GUARD, engine.trace_columns, groups)
     yield MemoryNeed("trace_bar", index, width, 2 * engine.trace_tiles, lanes * groups)
     filtered = sum(learning.filtered for learning in engine.learning)
-    yield MemoryNeed("trace constants", index, 2 * engine.constant_width, filtered, groups)
+    yield MemoryNeed("trace constants", index, engine.constant_width, filtered, 2 * groups)

@@ -7,7 +7,8 @@ from dataclasses import replace
 from vle.compiler.circuit.folding import ChipSpec
 from vle.compiler.network import NetworkSpec
 from vle.compiler.planning.boards import BOARDS, Board
-from vle.compiler.planning.resources import Fit, blocks_of, fit
+from vle.compiler.planning.mapping import blocks_of, family_named
+from vle.compiler.planning.resources import Fit, fit
 
 
 def refusal(chip: ChipSpec, board: Board) -> str:
@@ -45,4 +46,5 @@ def _remedy(chip: ChipSpec, board: Board, least: Fit) -> str:
 
 
 def _weight_blocks(network: NetworkSpec, bits: int, board: Board) -> int:
-    return blocks_of(bits, sum(layer.weight.size for layer in network.layers), 1, board)
+    family = family_named(board.family)
+    return blocks_of(bits, sum(layer.weight.size for layer in network.layers), 1, family)

@@ -82,7 +82,7 @@ def build_report(design: Design, facts: Facts) -> dict[str, Any]:
         "search": None,
         "memories": [
             {"kind": kind, "owner": owner, "width": width, "depth": depth, "banks": banks}
-            for kind, owner, width, depth, banks in need.memories
+            for kind, owner, width, depth, banks, *_ in need.memories
         ],
         "notes": [*facts.notes, *_saturated(design)],
     }
@@ -115,7 +115,7 @@ def _engines(design: Design, need: Resources) -> list[dict[str, Any]]:
             "weight_depth": engine.fold,
             "memory_bits": sum(
                 width * depth * banks
-                for kind, owner, width, depth, banks in need.memories
+                for kind, owner, width, depth, banks, *_ in need.memories
                 if owner == engine.index and kind not in SHARED
             ),
             "useful_lanes": sum(piece.spec.weight.size for piece in engine.passes)
