@@ -33,12 +33,12 @@ def generate(chip: ChipSpec, *, trace: bool = False) -> str:
     top = Top(chip, trace=trace)
     return str(
         verilog.convert(
-            top, name="top", ports=_ports(top), emit_src=False, strip_internal_attrs=True
+            top, name="top", ports=ports(top), emit_src=False, strip_internal_attrs=True
         )
     )
 
 
-def _ports(top: Top) -> dict[str, tuple]:
+def ports(top: Top) -> dict[str, tuple]:
     """Ports under the names of their standards: `s_axis_tdata`, where Amaranth joins with `__`."""
     return {
         "_".join(map(str, path)): (

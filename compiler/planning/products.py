@@ -30,7 +30,7 @@ class ProductNeed(NamedTuple):
         Index of the engine.
     a, b
         Bits of its factors, signed: an unsigned factor has one more.
-    count
+    times
         How many there are.
     """
 
@@ -38,7 +38,7 @@ class ProductNeed(NamedTuple):
     owner: int
     a: int
     b: int
-    count: int = 1
+    times: int = 1
 
 
 LANES = ("forward", "backward", "update")
@@ -59,8 +59,8 @@ def _all(chip: ChipSpec) -> Iterator[ProductNeed]:
             yield from _of_time_constants(engine)
         if engine.trace_groups:
             gap = engine.operand_width + traces.GUARD + 1
-            count = 2 * engine.trace_groups
-            yield ProductNeed("trace", engine.index, gap, engine.constant_width + 1, count)
+            times = 2 * engine.trace_groups
+            yield ProductNeed("trace", engine.index, gap, engine.constant_width + 1, times)
     if chip.learning is not None and chip.learning.loss == "cross_entropy":
         yield from _of_softmax(chip)
 

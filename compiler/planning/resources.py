@@ -32,12 +32,12 @@ class Resources:
     @property
     def synapse_multipliers(self) -> int:
         """Multiplications per clock in the lanes."""
-        return sum(need.count for need in self.products if need.kind in LANES)
+        return sum(need.times for need in self.products if need.kind in LANES)
 
     @property
     def multipliers(self) -> int:
         """All multiplications per clock."""
-        return sum(need.count for need in self.products)
+        return sum(need.times for need in self.products)
 
     @property
     def memory_bits(self) -> int:
@@ -84,7 +84,7 @@ def multiplier_cost(need: Resources, board: Board) -> tuple[int, int]:
     family, hard, logic = family_named(board.family), 0, 0
     for product in need.products:
         if board.logic_neurons and product.kind not in LANES:
-            logic += product.count * product.a * product.b
+            logic += product.times * product.a * product.b
         else:
-            hard += product.count * multipliers_of(product.a, product.b, family)
+            hard += product.times * multipliers_of(product.a, product.b, family)
     return hard, logic
