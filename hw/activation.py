@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from vle.compiler import activation
@@ -13,6 +12,7 @@ from vle.compiler.circuit.latency import activation_stages
 from vle.compiler.circuit.registers import tables
 from vle.hw.bus import AccessSignature
 from vle.hw.numeric import Delay, below_point, choose, constant, multiply, saturate
+from vle.hw.primitives import RegisteredMemory
 
 FLAT = activation.PiecewiseLinear(0, 0, 0, 0, 0, 0, False, False)
 
@@ -183,24 +183,22 @@ class Table(wiring.Component):
     def _memory(self, m: Module, address: Value, what: str, width: int) -> Value:
         """Return the entry, 2 clocks later."""
         words = [word for table in self.tables for word in self._padded(getattr(table, what))]
-        memory = Memory(shape=signed(width), depth=len(words), init=words)
+        memory = RegisteredMemory(signed(width), len(words), words)
         setattr(m.submodules, what, memory)
-        read, write, entry = memory.read_port(), memory.write_port(), Signal(signed(width))
-        m.d.sync += entry.eq(read.data)
-        m.d.comb += read.addr.eq(address)
+        m.d.comb += memory.r_addr.eq(address)
         for k in range(len(self.tables)):
             access = getattr(self, f"access_{what}{k}")
             bus_address = access.address + (k << self.index_width)
             with m.If(access.active):
-                m.d.comb += read.addr.eq(bus_address)
+                m.d.comb += memory.r_addr.eq(bus_address)
             with m.If(access.write):
                 m.d.comb += [
-                    write.addr.eq(bus_address),
-                    write.data.eq(access.w_data[:width].as_signed()),
-                    write.en.eq(1),
+                    memory.w_addr.eq(bus_address),
+                    memory.w_data.eq(access.w_data[:width].as_signed()),
+                    memory.w_en.eq(1),
                 ]
-            m.d.comb += access.r_data.eq(entry)
-        return entry
+            m.d.comb += access.r_data.eq(memory.r_data)
+        return memory.r_data
 
     def _padded(self, words: tuple[int, ...]) -> list[int]:
         return [*words, *[0] * ((1 << self.index_width) - len(words))]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from vle.compiler.circuit.edges import Edge
 from vle.compiler.circuit.registers import lane_bits
 from vle.hw.bus import AccessSignature
+from vle.hw.primitives import RegisteredMemory
 
 
 class FrameBuffer(wiring.Component):
@@ -147,19 +147,18 @@ class FrameBuffer(wiring.Component):
     def _memory(self, m: Module, lane: Signal, position, r_slot: Signal) -> None:
         """One word of all lanes per tile; the bus reads and writes the frame to be read next."""
         width, simd, access = self.edge.format.width, self.edge.simd, self.access
-        m.submodules.memory = memory = Memory(
-            shape=width * simd, depth=self.edge.slots << self.tile_bits, init=[]
+        m.submodules.memory = memory = RegisteredMemory(
+            width * simd, self.edge.slots << self.tile_bits, lanes=simd, latency=1
         )
-        write, read = memory.write_port(granularity=width), memory.read_port()
         bits = lane_bits(simd)
         bus_lane, bus_position = access.address[:bits], Cat(access.address[bits:], r_slot)
         w_data = Mux(access.active, access.w_data[:width], self.w_data)
         bus_enable = Mux(access.write, 1 << bus_lane, 0)
-        m.d.sync += access.r_data.eq(read.data.word_select(bus_lane, width).as_signed())
+        m.d.sync += access.r_data.eq(memory.r_data.word_select(bus_lane, width).as_signed())
         m.d.comb += [
-            write.addr.eq(Mux(access.active, bus_position, position)),
-            write.data.eq(w_data.replicate(simd)),
-            write.en.eq(Mux(access.active, bus_enable, Mux(self.w_valid, lane, 0))),
-            read.addr.eq(Mux(access.active, bus_position, Cat(self.tile, r_slot))),
-            self.words.eq(read.data),
+            memory.w_addr.eq(Mux(access.active, bus_position, position)),
+            memory.w_data.eq(w_data.replicate(simd)),
+            memory.w_en.eq(Mux(access.active, bus_enable, Mux(self.w_valid, lane, 0))),
+            memory.r_addr.eq(Mux(access.active, bus_position, Cat(self.tile, r_slot))),
+            self.words.eq(memory.r_data),
         ]

@@ -6,7 +6,6 @@ from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from vle.compiler import activation
@@ -22,6 +21,7 @@ from vle.hw.bias import Bias
 from vle.hw.bus import AccessSignature
 from vle.hw.derivative import Derivative
 from vle.hw.numeric import Delay, below_point, choose, multiply, round_shift, saturate_each
+from vle.hw.primitives import RegisteredMemory
 from vle.hw.time_constants import TimeConstants
 
 TASK = ("task_valid", "task_neuron", "signal_m", "signal_r")
@@ -138,8 +138,8 @@ class NeuronPipeline(wiring.Component):
         if engine.learns_time_constants:
             alpha, rho = self._learned_constants(m)
         else:
-            alpha = self._parameter(m, "alpha", neuron[2])[1]
-            rho = self._parameter(m, "rho", neuron[2])[1]
+            alpha = self._parameter(m, "alpha", neuron[2])
+            rho = self._parameter(m, "rho", neuron[2])
         if engine.trace_groups:
             self._tell_constants(m, neuron, valid)
         d = Signal(signed(engine.u_width + 1))
@@ -189,8 +189,9 @@ class NeuronPipeline(wiring.Component):
             product = Delay(m, self.acc, "acc")[front + 2]
             bias = self._learned_bias(m, place, neuron)
         else:
-            bias = self._parameter(m, "bias", neuron[0])[0]
-            product = multiply(m, self.acc, self._scale(m))
+            scale, bias = self._read_ahead(m, "scale", "bias")
+            bias = Delay(m, bias, "bias")[1]
+            product = multiply(m, self.acc, scale)
         at = (place[front + 1], place[front + 2])
         total = self._rounded_sum(m, at, bias, product, "scale_shift")
         current, over = Signal(signed(engine.u_width)), Signal()
@@ -266,69 +267,64 @@ class NeuronPipeline(wiring.Component):
         widths = [spec.u_format.width for spec in self.engine.layers]
         return saturate_each(place, word, widths)
 
-    def _parameter(self, m: Module, kind: str, address: Value) -> Delay:
-        """Return a neuron's word 1 clock after its address, and later."""
-        read, access = self._memory(m, kind), getattr(self, f"access_{kind}")
-        m.d.comb += read.addr.eq(Mux(access.active, access.address, address))
-        word = Delay(m, read.data, kind)
-        m.d.comb += access.r_data.eq(word[1])
-        return word
+    def _parameter(self, m: Module, kind: str, address: Value) -> Value:
+        """Return a neuron's word 2 clocks after its address."""
+        memory, access = self._memory(m, kind), getattr(self, f"access_{kind}")
+        m.d.comb += memory.r_addr.eq(Mux(access.active, access.address, address))
+        m.d.comb += access.r_data.eq(memory.r_data)
+        return memory.r_data
 
-    def _scale(self, m: Module) -> Value:
-        """Scale of the row at stage 0: neurons come in a known order, so it is read ahead."""
-        read, access = self._memory(m, "scale"), self.access_scale
-        ahead, primed, word = Signal.like(self.neuron), Signal(), Signal(self.engine.scale_width)
+    def _read_ahead(self, m: Module, *kinds: str) -> list[Value]:
+        """Return words of the row at stage 0: neurons come in a known order."""
+        ports = [getattr(self, f"access_{kind}") for kind in kinds]
+        active = Cat(port.active for port in ports).any()
+        ahead, primed = Signal.like(self.neuron), Signal()
         step = self.advance | ~primed
-        m.d.comb += [
-            read.addr.eq(Mux(access.active, access.address, ahead)),
-            read.en.eq(step | access.active),
-            access.r_data.eq(word),
-        ]
-        with m.If(access.active):
-            m.d.sync += [ahead.eq(0), primed.eq(0), word.eq(read.data)]
+        with m.If(active):
+            m.d.sync += [ahead.eq(0), primed.eq(0)]
         with m.Elif(step):
-            m.d.sync += [
-                ahead.eq(Mux(ahead == self.engine.neurons - 1, 0, ahead + 1)),
-                primed.eq(1),
-                word.eq(read.data),
+            m.d.sync += ahead.eq(Mux(ahead == self.engine.neurons - 1, 0, ahead + 1))
+            m.d.sync += primed.eq(1)
+        words = []
+        for kind, port in zip(kinds, ports, strict=True):
+            memory = self._memory(m, kind)
+            m.d.comb += [
+                memory.r_addr.eq(Mux(port.active, port.address, ahead)),
+                memory.r_en.eq(step | active),
+                port.r_data.eq(memory.r_data),
             ]
-        return word
+            words.append(memory.r_data)
+        return words
 
-    def _memory(self, m: Module, kind: str):
-        """Read port of a parameter's memory, which the bus writes."""
+    def _memory(self, m: Module, kind: str) -> RegisteredMemory:
+        """Memory of a parameter, which the bus writes."""
         engine, access = self.engine, getattr(self, f"access_{kind}")
         shapes = {"scale": engine.scale_width, "bias": signed(engine.u_width)}
         shape = shapes.get(kind, engine.constant_width)
-        memory = Memory(shape=shape, depth=engine.neurons, init=engine.neuron_memory(kind))
+        memory = RegisteredMemory(shape, engine.neurons, engine.neuron_memory(kind))
         setattr(m.submodules, kind, memory)
-        write = memory.write_port()
         m.d.comb += [
-            write.addr.eq(access.address),
-            write.data.eq(access.w_data),
-            write.en.eq(access.write),
+            memory.w_addr.eq(access.address),
+            memory.w_data.eq(access.w_data),
+            memory.w_en.eq(access.write),
         ]
-        return memory.read_port()
+        return memory
 
     def _potential(self, m: Module, neuron: Delay, valid: Delay, zero_u: Delay) -> Delay:
         """`u` from the stage of the current on; its new value is written back at `prosp_stage`."""
         engine, access = self.engine, self.access_u
-        m.submodules.u = memory = Memory(
-            shape=signed(engine.u_width), depth=engine.neurons, init=[]
-        )
-        read, write = memory.read_port(), memory.write_port()
-        word = Signal(signed(engine.u_width), name="u_word")
+        m.submodules.u = memory = RegisteredMemory(signed(engine.u_width), engine.neurons)
         self.u_new = Signal(signed(engine.u_width))
-        m.d.sync += word.eq(read.data)
         m.d.comb += [
-            read.addr.eq(Mux(access.active, access.address, neuron[engine.front + 1])),
-            access.r_data.eq(word),
-            write.addr.eq(Mux(access.active, access.address, neuron[engine.prosp_stage])),
-            write.data.eq(Mux(access.active, access.w_data, self.u_new)),
-            write.en.eq(Mux(access.active, access.write, valid[engine.prosp_stage])),
+            memory.r_addr.eq(Mux(access.active, access.address, neuron[engine.front + 1])),
+            access.r_data.eq(memory.r_data),
+            memory.w_addr.eq(Mux(access.active, access.address, neuron[engine.prosp_stage])),
+            memory.w_data.eq(Mux(access.active, access.w_data, self.u_new)),
+            memory.w_en.eq(Mux(access.active, access.write, valid[engine.prosp_stage])),
         ]
         u = Signal(signed(engine.u_width), name="u")
         stage = engine.front + CURRENT_STAGE
-        m.d.comb += u.eq(Mux(zero_u[stage], 0, word))
+        m.d.comb += u.eq(Mux(zero_u[stage], 0, memory.r_data))
         return Delay(m, u, "u", first=stage)
 
     def _activate(self, m: Module, place: Delay, prosp: Value) -> tuple[Value, Value]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from itertools import product
 
 from amaranth.hdl import Array, C, Cat, Module, Mux, Signal, Value
 
-DSP_WIDTH = 18  # signed factors of a DSP block
+from vle.hw.primitives import Product
 
 
 def saturate(value: Value, width: int) -> tuple[Value, Value]:
@@ -60,33 +59,17 @@ def constant(value: int) -> Value:
     return C(value, Value.cast(C(value)).shape().width + 1).as_signed()
 
 
+def multiply(m: Module, a: Value, b: Value, *, clocks: int = 2, lane: bool = False) -> Value:
+    """Product of any widths, 1 or 2 clocks later; see `vle.hw.primitives.Product`."""
+    product = Product(a.shape(), b.shape(), behind=clocks, lane=lane)
+    m.submodules += product
+    m.d.comb += [product.a.eq(a), product.b.eq(b)]
+    return product.o
+
+
 def partial_products(m: Module, a: Value, b: Value) -> list[Value]:
-    """Summands of the product of any widths, 1 clock: one DSP block each."""
-    summands = []
-    for (x, x_place), (y, y_place) in product(_digits(a), _digits(b)):
-        part = Signal.like(x * y, name="part")
-        m.d.sync += part.eq(x * y)
-        summands.append(part.shift_left(x_place + y_place))
-    return summands
-
-
-def multiply(m: Module, a: Value, b: Value) -> Value:
-    """Product of any widths, 2 clocks: partial products, then their sum."""
-    parts = partial_products(m, a, b)
-    total = Signal.like(a * b, name="product")
-    m.d.sync += total.eq(sum(parts[1:], start=parts[0]))
-    return total
-
-
-def _digits(value: Value) -> list[tuple[Value, int]]:
-    """Unsigned pieces of 17 bits, the highest signed where the value is, and their places."""
-    pieces, place, limit = [], 0, DSP_WIDTH - (not value.shape().signed)
-    while len(value) - place > limit:
-        pieces.append((value[place : place + DSP_WIDTH - 1], place))
-        place += DSP_WIDTH - 1
-    top = value[place:]
-    pieces.append((top.as_signed() if value.shape().signed else top, place))
-    return pieces
+    """Summands of the product of any widths, 1 clock."""
+    return [multiply(m, a, b, clocks=1)]
 
 
 class Delay:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Member, Out
 
 from vle.compiler.circuit.geometry import Engine
@@ -12,10 +11,11 @@ from vle.compiler.circuit.latency import PRODUCT_STAGE, RADIX, tree_stages
 from vle.compiler.circuit.registers import lane_bits
 from vle.compiler.learning.errors import SUM_WIDTH
 from vle.compiler.learning.updates import SIGNAL_WIDTH
-from vle.hw.bus import APART, AccessSignature
+from vle.hw.bus import AccessSignature
 from vle.hw.column_sums import ColumnSums
 from vle.hw.noise import STATE_WIDTH
 from vle.hw.numeric import Delay
+from vle.hw.primitives import Product, RegisteredMemory
 from vle.hw.weight_update import WeightUpdate
 
 
@@ -176,14 +176,14 @@ class SynapseArray(wiring.Component):
     def _weights(self, m: Module) -> Value:
         """Return the word of weights of stage 2."""
         engine, access, width = self.engine, self.access, self.engine.weight_width
-        m.submodules.memory = memory = Memory(
-            shape=engine.lanes * width,
-            depth=engine.fold,
-            init=engine.weight_memory(),
-            attrs=APART if engine.learns else None,
+        m.submodules.memory = memory = RegisteredMemory(
+            engine.lanes * width,
+            engine.fold,
+            engine.weight_memory(),
+            lanes=engine.lanes,
+            shared=not engine.learns,
         )
-        write, read = memory.write_port(granularity=width), memory.read_port()
-        bits, word = lane_bits(engine.lanes), Signal(engine.lanes * width)
+        bits = lane_bits(engine.lanes)
         bus_word, bus_lane = access.address[bits:], access.address[:bits]
         w_address, data = bus_word, access.w_data[:width].replicate(engine.lanes)
         enable = Mux(access.write, 1 << bus_lane, 0)
@@ -192,14 +192,13 @@ class SynapseArray(wiring.Component):
             data = Mux(access.active, data, self.written_words)
             enable = Mux(access.active, enable, self.written.replicate(engine.lanes))
         m.d.comb += [
-            write.addr.eq(w_address),
-            write.data.eq(data),
-            write.en.eq(enable),
-            read.addr.eq(Mux(access.active, bus_word, self.address)),
-            access.r_data.eq(word.word_select(bus_lane, width).as_signed()),
+            memory.w_addr.eq(w_address),
+            memory.w_data.eq(data),
+            memory.w_en.eq(enable),
+            memory.r_addr.eq(Mux(access.active, bus_word, self.address)),
+            access.r_data.eq(memory.r_data.word_select(bus_lane, width).as_signed()),
         ]
-        m.d.sync += word.eq(read.data)
-        return word
+        return memory.r_data
 
     def _product(self, m: Module, weights: Value, row: int, column: int) -> Value:
         engine = self.engine
@@ -209,10 +208,11 @@ class SynapseArray(wiring.Component):
 
     @staticmethod
     def _multiplied(m: Module, weight: Value, factor: Value, name: str) -> Value:
-        """Multiply, registered twice behind the multiplier as the DSP blocks want it."""
-        product = Signal(signed(len(weight) + len(factor)), name=name)
-        m.d.sync += product.eq(weight.as_signed() * factor.as_signed())
-        return Delay(m, product, name)[1]
+        """Multiply, 2 clocks."""
+        shapes = signed(len(weight)), signed(len(factor))
+        m.submodules[name] = product = Product(*shapes, lane=True)
+        m.d.comb += [product.a.eq(weight), product.b.eq(factor)]
+        return product.o
 
     @staticmethod
     def _tree(m: Module, words: list[Value]) -> Value:

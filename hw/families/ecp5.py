@@ -1,0 +1,217 @@
+"""Lattice ECP5: products in MULT18X18D, memories in DP16KD, with the registers inside them.
+
+Yosys infers both, but leaves their registers outside, which costs a third of the clock.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import C, Cat, ClockSignal, Const, Instance, Module, Mux, Signal, Value
+
+from vle.compiler.planning.mapping import FAMILIES, Layout, Shape, Style, layout, multipliers_of
+from vle.hw.primitives.memory import RegisteredMemory
+from vle.hw.primitives.product import Product, registered, tiles
+
+FAMILY = FAMILIES["ecp5"]
+FACTOR, UNIT, UNITS, PER_INIT = 18, 18, 1024, 16  # bits of factors and of a block's units
+ADDRESS = 14
+
+
+class ECP5:
+    """Hooks of the family."""
+
+    def get_product(self, product: Product) -> Module:
+        """Build a product of hard multipliers, their input and output registers used first."""
+        a, b, parts = product.a, product.b, []
+        count = multipliers_of(*(len(f) + (not f.shape().signed) for f in (a, b)), FAMILY)
+        if count == 0:
+            return product.inferred()
+        m = Module()
+        summed = count > 1 and product.behind > 1
+        clocks = product.before + product.behind - summed
+        for (x, x_place), (y, y_place) in tiles(a, b, FAMILY.piece):
+            part = Signal.like(x * y, name="part")
+            m.submodules += multiplier(x, y, part, clocks)
+            parts.append(part.shift_left(x_place + y_place))
+        assert len(parts) == count
+        total = sum(parts[1:], start=parts[0])[: len(product.o)]
+        m.d.comb += product.o.eq(registered(m, total, int(summed)))
+        return m
+
+    def get_registered_memory(self, memory: RegisteredMemory) -> Module:
+        """Build a memory of blocks, or of look-up tables where it is small."""
+        found = layout(memory.lane_width, memory.depth, memory.lanes, FAMILY)
+        if found.style is not Style.BLOCK:
+            return memory.inferred(found.style)
+        return _blocks(memory, found)
+
+
+def multiplier(a: Value, b: Value, o: Signal, clocks: int) -> Instance:
+    """One MULT18X18D: `o = a * b`, 1 to 3 clocks later.
+
+    Factors of up to 18 bits; registers come in the order output, inputs, pipeline.
+    """
+    ports: dict[str, Any] = {"i_CLK0": ClockSignal(), "i_CE0": Const(1), "i_RST0": Const(0)}
+    settings = {
+        "p_SOURCEB_MODE": "B_INPUT",
+        "p_RESETMODE": "SYNC",
+        "p_GSR": "DISABLED",
+        "p_MULT_BYPASS": "DISABLED",
+    }
+    stages = {"OUTPUT": 1, "INPUTA": 2, "INPUTB": 2, "PIPELINE": 3}
+    for stage, least in stages.items():
+        settings[f"p_REG_{stage}_CLK"] = "CLK0" if clocks >= least else "NONE"
+        settings |= {f"p_REG_{stage}_CE": "CE0", f"p_REG_{stage}_RST": "RST0"}
+    for name, factor in (("A", a), ("B", b)):
+        signed = factor.shape().signed
+        top = factor[-1] if signed and len(factor) else C(0, 1)
+        bits = Cat(factor, top.replicate(FACTOR - len(factor)))
+        ports |= {f"i_{name}{k}": bits[k] for k in range(FACTOR)}
+        ports |= {f"i_SIGNED{name}": Const(int(signed), 1), f"i_SOURCE{name}": Const(0, 1)}
+    ports |= {f"o_P{k}": o[k] for k in range(len(o))}
+    return Instance("MULT18X18D", **settings, **ports)
+
+
+def _blocks(memory: RegisteredMemory, found: Layout) -> Module:
+    """Lay the pieces of all lanes into the cells of a word; rows beyond the first are chosen."""
+    m = Module()
+    assert found.shape is not None
+    inner = found.shape.depth.bit_length() - 1
+    r_row, w_row = memory.r_addr[inner:], memory.w_addr[inner:]
+    pieces = _pieces(memory, found)
+    per_cell = found.shape.width // found.piece
+    words = []
+    for row in range(found.rows):
+        word = Signal(memory.shape.width, name=f"row{row}")
+        here = C(1, 1) if found.rows == 1 else w_row == row
+        for column in range(found.columns):
+            held = pieces[column * per_cell : (column + 1) * per_cell]
+            cell = _Cell(memory, found.shape, held, found.piece)
+            m.submodules[f"block{row}_{column}"] = cell.instance(m, row, here, word)
+        words.append(word)
+    chosen = words[0]
+    if found.rows > 1:
+        for _ in range(memory.latency):
+            late = Signal.like(r_row, reset_less=True)
+            with m.If(memory.r_en):
+                m.d.sync += late.eq(r_row)
+            r_row = late
+        chosen = words[-1]
+        for row, word in enumerate(words[:-1]):
+            chosen = Mux(r_row == row, word, chosen)
+    m.d.comb += memory.r_data.eq(chosen)
+    return m
+
+
+def _pieces(memory: RegisteredMemory, found: Layout) -> list[tuple[int, int, int]]:
+    """Lane, lowest bit in the word and number of bits of each piece."""
+    width = memory.lane_width
+    return [
+        (lane, lane * width + low, min(found.piece, width - low))
+        for lane in range(memory.lanes)
+        for low in range(0, width, found.piece)
+    ]
+
+
+class _Cell:
+    """One DP16KD: port A writes, port B reads.
+
+    Parameters
+    ----------
+    shape
+        Its use.
+    pieces
+        What it holds, from the lowest bits on, each in `piece` bits.
+    """
+
+    def __init__(
+        self,
+        memory: RegisteredMemory,
+        shape: Shape,
+        pieces: list[tuple[int, int, int]],
+        piece: int,
+    ):
+        self.memory, self.shape, self.pieces, self.piece = memory, shape, pieces, piece
+
+    def instance(self, m: Module, row: int, here: Value, word: Signal) -> Instance:
+        """Return the block of a row, its bits of the word connected."""
+        memory, shape = self.memory, self.shape
+        mode = "OUTREG" if memory.latency > 1 else "NOREG"
+        settings: dict[str, Any] = {f"p_INITVAL_{k:02X}": v for k, v in enumerate(self._init(row))}
+        ports: dict[str, Any] = {}
+        for side in "AB":
+            settings |= {
+                f"p_DATA_WIDTH_{side}": shape.width,
+                f"p_REGMODE_{side}": mode,
+                f"p_CSDECODE_{side}": "0b000",
+                f"p_WRITEMODE_{side}": "NORMAL",
+                f"p_CLK{side}MUX": f"CLK{side}",
+            }
+            ports |= {f"i_CLK{side}": ClockSignal(), f"i_RST{side}": Const(0, 1)}
+            ports |= {f"i_CS{side}{k}": Const(0, 1) for k in range(3)}
+            ports[f"i_OCE{side}"] = memory.r_en
+        settings |= {"p_RESETMODE": "SYNC", "p_ASYNC_RESET_RELEASE": "SYNC", "p_GSR": "DISABLED"}
+        enables, data = self._written()
+        ports |= {"i_CEA": here, "i_CEB": memory.r_en, "i_WEB": Const(0, 1)}
+        if len(enables) > 1:
+            ports["i_WEA"] = Const(1, 1)
+            a_low = enables
+        else:
+            ports["i_WEA"] = enables
+            a_low = C(0, 0)
+        ports |= self._address("A", memory.w_addr, a_low)
+        ports |= self._address("B", memory.r_addr, C(0, 0))
+        output = Signal(2 * UNIT, name="output")
+        ports |= {f"i_DI{'AB'[k // UNIT]}{k % UNIT}": data[k] for k in range(2 * UNIT)}
+        wide = shape.width > UNIT  # low half at DOA, high half at DOB
+        for k in range(shape.width):
+            ports[f"o_DO{'AB'[k // UNIT] if wide else 'B'}{k % UNIT}"] = output[k]
+        for place, (_lane, low, bits) in enumerate(self.pieces):
+            m.d.comb += word[low : low + bits].eq(output[place * self.piece :][:bits])
+        return Instance("DP16KD", **settings, **ports)
+
+    def _written(self) -> tuple[Value, Value]:
+        """Return the enables of the block's groups of 9 bits, and its word."""
+        memory, enables, data = self.memory, [], C(0, 0)
+        groups = max(1, self.shape.width // 9)
+        for lane, low, bits in self.pieces:
+            data = Cat(data, memory.w_data[low : low + bits], C(0, self.piece - bits))
+            enables += [memory.w_en[lane]] * max(1, self.piece // 9)
+        enables += [C(0, 1)] * (groups - len(enables))
+        return Cat(enables), Cat(data, C(0, 2 * UNIT - len(data)))
+
+    def _address(self, side: str, address: Value, low: Value) -> dict[str, Value]:
+        """Address pins: enables or nothing below, words counted in units of their width."""
+        inner = self.shape.depth.bit_length() - 1
+        filled = Cat(address[:inner], C(0, max(0, inner - len(address))))
+        pins = Cat(low, C(0, ADDRESS - inner - len(low)), filled)
+        return {f"i_AD{side}{k}": pins[k] for k in range(ADDRESS)}
+
+    def _init(self, row: int) -> list[Const]:
+        """Words at power-up, in units of 18 bits, each on 20 of a parameter."""
+        depth, width = self.shape.depth, self.shape.width
+        words = [self._held(word) for word in self.memory.init[row * depth : (row + 1) * depth]]
+        units = [0] * UNITS
+        per_byte = max(1, 8 // width) if width < 9 else 0
+        for k, word in enumerate(words):
+            if width == 2 * UNIT:
+                units[2 * k], units[2 * k + 1] = word & (1 << UNIT) - 1, word >> UNIT
+            elif width == UNIT:
+                units[k] = word
+            elif width == UNIT // 2:
+                units[k // 2] |= word << k % 2 * 9
+            else:
+                byte, place = divmod(k, per_byte)
+                units[byte // 2] |= word << (byte % 2 * 9 + place * width)
+        return [
+            Const(sum(unit << 20 * k for k, unit in enumerate(units[at : at + PER_INIT])), 320)
+            for at in range(0, UNITS, PER_INIT)
+        ]
+
+    def _held(self, word: int) -> int:
+        """Bits of a word that lie in this block."""
+        return sum(
+            (word >> low & (1 << bits) - 1) << (place * self.piece)
+            for place, (_lane, low, bits) in enumerate(self.pieces)
+        )

@@ -1,0 +1,98 @@
+"""A product with its registers."""
+
+from __future__ import annotations
+
+from itertools import product
+
+from amaranth.hdl import Module, Shape, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from vle.compiler.planning.mapping import FAMILIES
+
+GENERIC = FAMILIES["generic"]
+
+
+class Product(wiring.Component):
+    """`o = a * b`, `before + behind` clocks later; one product per clock.
+
+    Factors of any widths: where one is wider than a hard multiplier takes, partial products are
+    summed before the last of the registers behind. Nothing resets its registers.
+
+    Parameters
+    ----------
+    a, b
+        Shapes of the factors, signed or not.
+    before
+        Registers before the multiplier, 0 or 1.
+    behind
+        Registers behind it, 1 or 2.
+    lane
+        Whether it is one of the many of a synapse array: where hard multipliers are few, these
+        have them.
+
+    Members
+    -------
+    a, b
+        Factors.
+    o
+        Their product, as wide as both together.
+    """
+
+    def __init__(self, a: Shape, b: Shape, *, before: int = 0, behind: int = 2, lane: bool = False):
+        if before not in (0, 1) or behind not in (1, 2):
+            raise ValueError(
+                f"registers of a product must be 0 or 1 before, 1 or 2 behind, not {before, behind}"
+            )
+        self.before, self.behind, self.lane = before, behind, lane
+        shape = Value.cast(Signal(a) * Signal(b)).shape()
+        super().__init__({"a": In(a), "b": In(b), "o": Out(shape)})
+
+    def elaborate(self, platform) -> Module:
+        if hasattr(platform, "get_product"):
+            return platform.get_product(self)
+        return self.inferred()
+
+    def inferred(self) -> Module:
+        """Return the product as synthesis infers it."""
+        m = Module()
+        a, b = (registered(m, value, self.before) for value in (self.a, self.b))
+        parts = []
+        for (x, x_place), (y, y_place) in tiles(a, b, GENERIC.piece):
+            part = Signal.like(x * y, name="part", reset_less=True)
+            m.d.sync += part.eq(x * y)
+            parts.append(part.shift_left(x_place + y_place))
+        total = sum(parts[1:], start=parts[0])[: len(self.o)]
+        m.d.comb += self.o.eq(registered(m, total, self.behind - 1))
+        return m
+
+
+def tiles(a: Value, b: Value, piece: int) -> list[tuple[tuple[Value, int], tuple[Value, int]]]:
+    """Pairs of pieces, each with its place, whose products' sum is the product.
+
+    Parameters
+    ----------
+    piece
+        Bits of an unsigned piece; a signed one may have one more.
+    """
+    return list(product(_pieces(a, piece), _pieces(b, piece)))
+
+
+def _pieces(value: Value, piece: int) -> list[tuple[Value, int]]:
+    """Unsigned pieces, the highest signed where the value is, and their places."""
+    pieces, place, limit = [], 0, piece + value.shape().signed
+    while len(value) - place > limit:
+        pieces.append((value[place : place + piece], place))
+        place += piece
+    top = value[place:]
+    pieces.append((top.as_signed() if value.shape().signed else top, place))
+    return pieces
+
+
+def registered(m: Module, value: Value, clocks: int) -> Value:
+    """Return the value so many clocks later; nothing resets it."""
+    for _ in range(clocks):
+        register = Signal.like(value, name="word", reset_less=True)
+        m.d.sync += register.eq(value)
+        value = register
+    return value
