@@ -24,7 +24,8 @@ class ECP5:
     def get_product(self, product: Product) -> Module:
         """Build a product of hard multipliers, their input and output registers used first."""
         a, b, parts = product.a, product.b, []
-        count = multipliers_of(*(len(f) + (not f.shape().signed) for f in (a, b)), FAMILY)
+        widths = [len(factor) + (not factor.shape().signed) for factor in (a, b)]
+        count = multipliers_of(widths[0], widths[1], FAMILY)
         if count == 0:
             return product.inferred()
         m = Module()
