@@ -18,8 +18,9 @@ from vle.cache import cache_folder
 from vle.errors import TransportError
 
 HARNESS = Path(__file__).with_name("harness.cpp")
+DEVICE_HARNESS = Path(__file__).with_name("device_harness.cpp")
 VERILATE = (
-    *("--cc", "--top-module", "top", "--prefix", "Vtop", "--no-timing", "--no-assert", "-O3"),
+    *("--no-timing", "--no-assert", "-O3"),
     *("--x-assign", "fast", "--x-initial", "fast"),
     *("-Wno-fatal", "-Wno-WIDTH"),
 )
@@ -28,13 +29,15 @@ RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
 SECONDS = 900
 
 
-def library(verilog: str, *, optimise: str = "-O1") -> Path:
+def library(verilog: str, *, device: str | None = None, optimise: str = "-O1") -> Path:
     """Return the shared library of a chip, built where the cache does not hold it yet.
 
     Parameters
     ----------
     verilog
         Text of a top as `vle-compile` writes it.
+    device
+        Text of the device around it; None: of the chip alone.
     optimise
         Option of the C++ compiler: longer to build, faster to run.
 
@@ -44,13 +47,15 @@ def library(verilog: str, *, optimise: str = "-O1") -> Path:
         Where Verilator or a C++ compiler is missing or fails.
     """
     key = hashlib.sha256()
-    for part in (verilog, HARNESS.read_text(), optimise, *VERILATE, *COMPILE):
+    harness = HARNESS if device is None else DEVICE_HARNESS
+    parts = [verilog, harness.read_text(), optimise, *_verilate(device), *COMPILE]
+    for part in parts if device is None else [*parts, device]:
         key.update(part.encode() + b"\0")
     path = cache_folder() / "verilated" / f"{key.hexdigest()[:24]}.so"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="vle-") as folder:
-            built = _build(verilog, Path(folder), optimise)
+            built = _build(verilog, device, Path(folder), optimise)
             staged = path.with_suffix(f".{os.getpid()}")
             shutil.move(built, staged)
             staged.replace(path)
@@ -69,12 +74,16 @@ def verilator_root() -> Path:
     return Path(found.submodule_search_locations[0])
 
 
-def _build(verilog: str, folder: Path, optimise: str) -> Path:
+def _build(verilog: str, device: str | None, folder: Path, optimise: str) -> Path:
     root = verilator_root()
+    top = "top" if device is None else "device"
     (folder / "top.v").write_text(verilog)
+    (folder / "device.v").write_text(device or "")
     environment = {**os.environ, "VERILATOR_ROOT": str(root)}
-    _run([root / "bin/verilator_bin", *VERILATE, "--Mdir", folder, "top.v"], folder, environment)
-    _write_units(folder)
+    files = ["top.v", "device.v"][: 1 + (device is not None)]
+    words = [root / "bin/verilator_bin", *_verilate(device), "--Mdir", folder, *files]
+    _run(words, folder, environment)
+    _write_units(folder, top, HARNESS if device is None else DEVICE_HARNESS)
     common = [*COMPILE, "-I.", f"-I{root}/include", f"-I{root}/include/vltstd"]
     units: dict[str | Path, list[str]] = {
         "fast.cpp": [optimise, *_flags(verilog)],
@@ -96,15 +105,20 @@ def _build(verilog: str, folder: Path, optimise: str) -> Path:
     return target
 
 
-def _write_units(folder: Path) -> None:
+def _verilate(device: str | None) -> tuple[str, ...]:
+    top = "top" if device is None else "device"
+    return "--cc", "--top-module", top, "--prefix", f"V{top}", *VERILATE
+
+
+def _write_units(folder: Path, top: str, harness: Path) -> None:
     """Gather Verilator's files into two units: headers cost more to read than code to compile.
 
     What runs once (`Slow`: initial values) is apart, for it needs no optimisation.
     """
-    shutil.copy(HARNESS, folder)
-    files = sorted(path.name for path in folder.glob("Vtop*.cpp"))
+    shutil.copy(harness, folder)
+    files = sorted(path.name for path in folder.glob(f"V{top}*.cpp"))
     slow = [name for name in files if "Slow" in name]
-    fast = [name for name in files if "Slow" not in name] + [HARNESS.name]
+    fast = [name for name in files if "Slow" not in name] + [harness.name]
     for unit, names in (("fast.cpp", fast), ("slow.cpp", slow)):
         (folder / unit).write_text("".join(f'#include "{name}"\n' for name in names))
 

@@ -13,6 +13,7 @@ from vle.host.registers import RegisterMap
 from vle.host.shapes import Format, LayerShape, NetworkLearning
 
 FORMAT = ("vle-bundle", 1)
+MANIFEST = "design.json"
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,10 @@ class Bundle:
         From the input to the output.
     aligned
         Whether sequences are flushed and shifted unless asked otherwise.
-    map
-        Registers and windows.
     learning
         What its layers have in common in learning; None: it does not learn.
-    verilog
-        Text of the top.
+    map
+        Registers and windows.
     plain
         The manifest.
     """
@@ -42,39 +41,29 @@ class Bundle:
     aligned: bool
     learning: NetworkLearning | None
     map: RegisterMap = field(repr=False)
-    verilog: str = field(repr=False)
     plain: dict[str, Any] = field(repr=False)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read a bundle with Verilog.
+        """Read a bundle.
 
         Raises
         ------
         TransportError
-            Where the folder is none, or its Verilog is not that of the manifest.
+            Where the folder is none.
         """
         try:
-            plain = json.loads((folder / "design.json").read_text())
-            verilog = (folder / "top.v").read_bytes()
-        except FileNotFoundError as error:
-            text = f"{folder} must be a bundle with Verilog, but has no {Path(error.filename).name}"
-            raise TransportError(text) from error
-        except (OSError, ValueError) as error:
-            raise TransportError(f"{folder} must be a bundle: {error}") from error
-        try:
+            plain = json.loads(_read(folder, MANIFEST))
             if (plain["format"], plain["version"]) != FORMAT:
                 raise TransportError(f"{folder} must be a bundle of version {FORMAT[1]}")
-            if plain["files"]["top.v"] != hashlib.sha256(verilog).hexdigest():
-                raise TransportError(
-                    f"{folder / 'top.v'} is damaged: it differs from its hash in design.json"
-                )
-            return cls.of_json(plain, verilog.decode(), folder)
+            return cls.of_json(plain, folder)
+        except ValueError as error:
+            raise TransportError(f"{folder} must be a bundle: {error}") from error
         except (KeyError, TypeError) as error:
             raise TransportError(f"{folder} must be a bundle, but lacks {error}") from error
 
     @classmethod
-    def of_json(cls, plain: dict[str, Any], verilog: str, folder: Path) -> Self:
+    def of_json(cls, plain: dict[str, Any], folder: Path) -> Self:
         """Read the manifest."""
         given = plain.get("learning")
         parts = plain["layers"], given["layers"] if given else [None] * len(plain["layers"])
@@ -84,7 +73,26 @@ class Bundle:
             target, beta = Format.of_json(given["target_format"]), plain["reference"]["beta"]
             learning = NetworkLearning(given["loss"], target, beta)
         registers = RegisterMap.of_json(plain["registers"])
-        return cls(folder, layers, plain["aligned"], learning, registers, verilog, plain)
+        return cls(folder, layers, plain["aligned"], learning, registers, plain)
+
+    def file(self, name: str) -> bytes:
+        """Return what is in a file of the bundle.
+
+        Raises
+        ------
+        TransportError
+            Where there is none, or it is not that of the manifest.
+        """
+        data = _read(self.folder, name)
+        if self.plain.get("files", {}).get(name) != hashlib.sha256(data).hexdigest():
+            path = self.folder / name
+            raise TransportError(f"{path} is damaged: it differs from its hash in {MANIFEST}")
+        return data
+
+    @property
+    def board(self) -> dict[str, Any]:
+        """What is said of the board that it was built for; empty where of none."""
+        return dict(self.plain.get("board") or {})
 
     @property
     def inputs(self) -> int:
@@ -100,3 +108,13 @@ class Bundle:
     def latency_steps(self) -> int:
         """Steps from an input frame to the output frame that answers it."""
         return len(self.layers) - 1
+
+
+def _read(folder: Path, name: str) -> bytes:
+    try:
+        return (folder / name).read_bytes()
+    except FileNotFoundError as error:
+        needs = " with Verilog" * name.endswith(".v")
+        raise TransportError(f"{folder} must be a bundle{needs}, but has no {name}") from error
+    except OSError as error:
+        raise TransportError(f"{folder} must be a bundle: {error}") from error

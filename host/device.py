@@ -51,6 +51,8 @@ class Device(Learner):
             got = self.chip.read(name)
             if got != wanted:
                 rule = f"must be 0x{wanted:08x} for this bundle, not 0x{got:08x}"
+                if name == "HASH":
+                    rule += ": the device runs another design, program it or open it as what it is"
                 raise DeviceError(rule, register=name, address=bundle.map.address[name])
 
     def __enter__(self) -> Self:

@@ -40,7 +40,7 @@ class ChipInSimulation:
         text = verilog.generate(chip, trace=True)
         self.transport = VerilatedChip(text, seed=seed, optimise=optimise)
         self.last_sent = self.last_taken = Beats.empty(0)
-        self.device = Device(Bundle.of_json(described(chip), text, Path()), self.transport)
+        self.device = Device(Bundle.of_json(described(chip), Path()), self.transport)
 
     def close(self) -> None:
         self.device.close()

@@ -34,7 +34,7 @@ def opened(name: str, folder: Path) -> tuple[Device, object]:
         MADE[name].save(path)
     made = MADE[name]
     made.restart()
-    bundle = Bundle.of_json(json.loads((path / "design.json").read_text()), "", path)
+    bundle = Bundle.of_json(json.loads((path / "design.json").read_text()), path)
     return Device(bundle, ModelChip(made.chip)), made
 
 

@@ -330,8 +330,14 @@ def test_wrong_signals_are_refused(device, x, rule):
     ("address", "rule"),
     [
         ("build", "of the form sim:DIR"),
-        ("serial:/dev/ttyUSB0", "serial: is not supported"),
+        ("usb:1", "usb: is not supported"),
+        ("serial:/dev/nowhere", "/dev/nowhere cannot be opened"),
+        ("serial:/dev/null", "/dev/null must be a serial port"),
+        ("serial:/dev/null?rate=1", "after . in an address must come baud=N, not 'rate=1'"),
+        ("serial:/dev/null?baud=0", "baud in an address must be above 0"),
+        ("spi:nowhere", "must be of the form /dev/spidev0.0, not 'nowhere'"),
         ("sim:/nowhere", "has no design.json"),
+        ("axi:/nowhere", "has no design.json"),
     ],
 )
 def test_addresses_that_lead_nowhere(address, rule):

@@ -192,7 +192,7 @@ def test_a_chip_without_learning_says_so(folder):
             words = {0: 0x564C4531, 4: 1, 8: plain["registers"]["hash"]}
             return np.array([words[int(a)] for a in np.ravel(addresses)], np.uint32)
 
-    device = Device(Bundle.of_json(plain, "", path), Answers())
+    device = Device(Bundle.of_json(plain, path), Answers())
     for ask in (
         lambda: device.learn(np.zeros((3, 2)), np.zeros((3, 1))),
         lambda: device.set_rate(0.1),

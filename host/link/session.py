@@ -1,0 +1,260 @@
+"""A session with a device: nothing lost, nothing doubled, and no waiting without end."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from vle.errors import DeviceError, TransportError
+from vle.host.link.frames import VERSION, Decoder, Frame, Kind, encode
+from vle.host.link.incoming import Incoming
+from vle.host.link.line import ByteStream
+from vle.host.link.outgoing import SEQUENCE, Outgoing
+from vle.host.link.timer import Timer
+
+CLEAR = 1  # flag of HELLO
+LEAST = 12  # bytes of a payload: a request to write one word has 10
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a device can hold, as it says when a session begins.
+
+    Parameters
+    ----------
+    payload
+        Bytes of a frame's payload.
+    slots_in, slots_out
+        Stream frames to the device that it can hold, and from it that it keeps.
+    """
+
+    payload: int
+    slots_in: int
+    slots_out: int
+
+    @classmethod
+    def of(cls, payload: bytes) -> Limits:
+        """Read a WELCOME.
+
+        Raises
+        ------
+        DeviceError
+            Where the device speaks another version.
+        """
+        if not payload or payload[0] != VERSION:
+            version = payload[0] if payload else "none"
+            raise DeviceError(f"version of the link must be {VERSION}, not {version}")
+        if len(payload) != 4 or payload[1] < LEAST or not 0 < payload[2] < 16 or not payload[3]:
+            raise DeviceError(f"a WELCOME must have sizes that can be, not {payload[1:].hex()}")
+        return cls(*payload[1:])
+
+
+class Session:
+    """A session over a line, which begins here.
+
+    Parameters
+    ----------
+    line
+        Where the bytes go.
+    clear
+        Whether the chip is to be cleared: state 0, what was learned stays.
+    number
+        Of the session; None: at random.
+
+    Members
+    -------
+    cleared
+        Whether the chip was cleared as it began.
+
+    Raises
+    ------
+    TransportError
+        Where no device answers in time.
+    DeviceError
+        Where it speaks another version of the link.
+    """
+
+    def __init__(self, line: ByteStream, *, clear: bool = True, number: int | None = None) -> None:
+        self.line, self._timing = line, line.timing
+        self._decoder = Decoder()
+        self._over: str | None = None
+        self.cleared = False
+        self.begin(clear=clear, number=number)
+
+    def begin(self, *, clear: bool = True, number: int | None = None) -> None:
+        """Begin anew; all that is under way is forgotten on both sides."""
+        self.number = 1 + secrets.randbelow(255) if number is None else number
+        self.limits = self._hello(clear=clear)
+        self.outgoing = Outgoing(self.limits.slots_in, self._timing.retry)
+        self.incoming = Incoming(self.limits.slots_out, self._timing.retry)
+        self._request: bytes | None = None
+        self._response: bytes | None = None
+        self._request_seq, self._request_timer = 0, Timer(self._timing.retry)
+        self._polls = 0
+
+    def end(self) -> None:
+        """End it, so that a device that needs no host goes on alone."""
+        if self._over is None:
+            self._over = "it was closed"
+            with suppress(TransportError):
+                self.line.write(encode(Frame(Kind.HELLO, 0, payload=bytes((VERSION, 0)))))
+
+    @property
+    def damaged(self) -> int:
+        """Blocks of bytes that came and were no frame."""
+        return self._decoder.damaged
+
+    def request(self, payload: bytes) -> bytes:
+        """Return the device's answer to a request."""
+        self._request_seq = (self._request_seq + 1) % SEQUENCE
+        self._request, self._response = payload, None
+        self._request_timer.due = self.line.now()
+        self.until(lambda: self._response is not None)
+        assert self._response is not None
+        return self._response
+
+    def put(self, payloads: Iterable[bytes]) -> None:
+        """Add stream frames, which go out in `until`."""
+        self.outgoing.put(payloads)
+
+    def settle(self, quiet: int = 2) -> None:
+        """Take what the device still has to say: until it is asked twice and has nothing."""
+        while quiet:
+            before, polls = self.incoming.taken, self._polls
+            self.incoming.timer.due = self.line.now()
+            self.until(lambda at=polls: self._polls > at, waiting=True)  # type: ignore[misc]
+            quiet = quiet - 1 if self.incoming.taken == before else 2
+
+    def until(self, done: Callable[[], bool], *, waiting: bool = False) -> None:
+        """Send and take frames until something is so.
+
+        Parameters
+        ----------
+        done
+            Whether it is.
+        waiting
+            Whether that needs stream frames to come.
+
+        Raises
+        ------
+        TransportError
+            Where the line is gone, the device is silent, was reset or taken, or nothing moves.
+        """
+        if self._over is not None:
+            raise TransportError(f"the session is over, open the device again: {self._over}")
+        try:
+            self._pump(done, waiting)
+        except TransportError as error:
+            self._over = str(error)
+            raise
+
+    def _pump(self, done: Callable[[], bool], waiting: bool) -> None:
+        now = heard = moved = self.line.now()
+        if waiting and now < self.incoming.timer.due:
+            self.incoming.timer.start(now)
+        while not done():
+            wait = waiting or self.outgoing.blocked
+            self._send(now, wait)
+            timers = [self.outgoing.timer.due, self._request_timer.due]
+            timers += [self.incoming.timer.due] if wait else []
+            end = min(*timers, heard + self._timing.silence, moved + self._timing.patience)
+            frames = self._hear(max(0.0, end - now))
+            now = self.line.now()
+            if frames:
+                heard = now
+            for frame in frames:
+                moved = now if self._take(frame, now) else moved
+            if now - heard >= self._timing.silence:
+                raise TransportError(self._silent(now - heard))
+            if now - moved >= self._timing.patience:
+                raise TransportError(self._stuck(now - moved))
+
+    def _send(self, now: float, waiting: bool) -> None:
+        """Send all that may go now, as one piece."""
+        self.outgoing.check(now)
+        frames = [(Kind.STEPS, *frame) for frame in self.outgoing.due(now)]
+        if self._request is not None and now >= self._request_timer.due:
+            frames.append((Kind.REQUEST, self._request_seq, self._request))
+            self._request_timer.again(now)
+        if self.incoming.resend(now, waiting=waiting):
+            frames.append((Kind.RESEND, 0, b""))
+        elif not frames and self.incoming.must_say:
+            frames.append((Kind.ACK, 0, b""))
+        if frames:
+            ack = self.incoming.expected
+            made = (Frame(kind, self.number, seq, ack, data) for kind, seq, data in frames)
+            self.line.write(b"".join(map(encode, made)))
+            self.incoming.said()
+
+    def _hear(self, seconds: float) -> list[Frame]:
+        return self._decoder.feed(self.line.read(seconds))
+
+    def _take(self, frame: Frame, now: float) -> bool:
+        """Take a frame; return whether anything has moved on by it."""
+        if frame.kind == Kind.REFUSED:
+            self._refused(frame)
+            return False
+        if frame.session != self.number or frame.kind == Kind.WELCOME:
+            return False
+        moved = self.outgoing.acknowledged(frame.ack, frame.room, now)
+        if frame.kind == Kind.GAP:
+            self.outgoing.go_back()
+        elif frame.kind == Kind.DEVICE_ACK:
+            self._polls += 1
+        elif frame.kind in (Kind.OUTPUT, Kind.PROBE):
+            return self.incoming.take(frame, now) or moved
+        elif frame.kind == Kind.RESPONSE and self._request is not None:
+            return self._answered(frame) or moved
+        return moved
+
+    def _answered(self, frame: Frame) -> bool:
+        if frame.seq != self._request_seq:
+            return False
+        self._request, self._response = None, frame.payload
+        self._request_timer.stop()
+        return True
+
+    def _refused(self, frame: Frame) -> None:
+        if frame.session == self.number:
+            return  # of a frame that another host had sent
+        if frame.session:
+            raise TransportError(f"{self.line.name}: another host has taken the device")
+        raise TransportError(f"{self.line.name}: the device was reset, its state is lost")
+
+    def _hello(self, *, clear: bool) -> Limits:
+        hello = b"\0" + encode(
+            Frame(Kind.HELLO, self.number, payload=bytes((VERSION, CLEAR * clear)))
+        )
+        began = now = self.line.now()
+        timer, received, damaged = Timer(self._timing.retry), self._decoder.received, self.damaged
+        while now < began + self._timing.silence:
+            self.line.write(hello)
+            timer.again(now)
+            while now < timer.due:
+                for frame in self._hear(timer.due - now):
+                    if (frame.kind, frame.session) == (Kind.WELCOME, self.number):
+                        self._over, self.cleared = None, bool(frame.seq)
+                        return Limits.of(frame.payload)
+                now = self.line.now()
+        received, damaged = self._decoder.received - received, self.damaged - damaged
+        raise TransportError(self._no_welcome(received, damaged))
+
+    def _no_welcome(self, received: int, damaged: int) -> str:
+        text = f"{self.line.name}: no device answers within {self._timing.silence:g} s"
+        if not received:
+            return (
+                f"{text}, not a byte has come: is it on, and programmed, and the baud rate right?"
+            )
+        if damaged or not self._decoder.frames:
+            return f"{text}; {received} bytes came, but no frame: is the baud rate right?"
+        return f"{text}; what came belongs to another session"
+
+    def _silent(self, seconds: float) -> str:
+        return (
+            f"{self.line.name}: the device has said nothing for {seconds:.1f} s: is it still there?"
+        )
+
+    def _stuck(self, seconds: float) -> str:
+        return f"{self.line.name}: the chip has stood still for {seconds:.1f} s"
