@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from vle.compiler.circuit.registers import COUNTERS, IDENTITY, VERSION, RegisterMap
+from vle.compiler.circuit.registers import (
+    HALF_COUNT,
+    IDENTITY,
+    VERSION,
+    RegisterMap,
+    counter_names,
+)
 from vle.compiler.learning.chip_words import rate_word
 from vle.compiler.learning.network import LearningNetwork
 from vle.compiler.learning.rate import EXPONENT_WIDTH, MANTISSA_WIDTH
-from vle.compiler.learning.step import Clamped
 from vle.hw.bus import BusSignature
+from vle.hw.counters import CountSignature
 
 RATE_WIDTH = MANTISSA_WIDTH + EXPONENT_WIDTH
 
 
 class Control(wiring.Component):
     """Answers the addresses below `core_base` after one clock, passes the others on.
+
+    A count is answered when its halves come by.
 
     Writing 1 to `clear` or `clear_counters` acts once; `halt` stays as written. An address without
     a register, and a write to one that can only be read, is an error.
@@ -39,12 +47,14 @@ class Control(wiring.Component):
         To the memories and flags of the network.
     halt, clear, clear_counters : Out(1)
         To the network.
-    idle, steps, frame_errors, saturation : In
-        From the network; `saturation` per layer and kind.
+    idle : In(1)
+        From the network.
+    counts : Out(CountSignature)
+        Of the network.
     rate, tau_rate : Out(24)
         Per layer that learns: the mantissa, above it the exponent.
-    target_errors, clamped, probe_lost : In(32)
-        Counted where it learns; `clamped` per layer and kind.
+    probe_lost : In(32)
+        Words of probes lost, where it learns.
     probe, probe_write : Out
         Per probe: what it shows, and whether that has just been written.
     """
@@ -54,6 +64,7 @@ class Control(wiring.Component):
     ) -> None:
         self.map, self.layers, self.learning = registers, layers, learning
         self.probes = sum(r.name.startswith("PROBE[") for r in registers.registers)
+        self.counted = counter_names(layers, learns=learning is not None)
         bus = BusSignature(registers.address_width)
         ports = {
             "bus": In(bus),
@@ -62,16 +73,12 @@ class Control(wiring.Component):
             "clear": Out(1),
             "clear_counters": Out(1),
             "idle": In(1),
-            "steps": In(32),
-            "frame_errors": In(32),
-            "saturation": In(32).array(layers, len(COUNTERS)),
+            "counts": Out(CountSignature(len(self.counted))),
         }
         if learning is not None:
             ports |= {
                 "rate": Out(RATE_WIDTH).array(layers),
                 "tau_rate": Out(RATE_WIDTH).array(layers),
-                "target_errors": In(32),
-                "clamped": In(32).array(layers, len(Clamped._fields)),
                 "probe": Out(32).array(self.probes),
                 "probe_write": Out(1).array(self.probes),
                 "probe_lost": In(32),
@@ -95,14 +102,32 @@ class Control(wiring.Component):
         m.d.sync += [done.eq(0), error.eq(0), self.clear.eq(0)]
         m.d.sync += self.clear_counters.eq(0)
         written = self._written(m)
+        counting = Signal()
         with m.If(own & ~done & (self.bus.read | self.bus.write)):
-            m.d.sync += done.eq(1)
-            self._access(m, word, error, written)
+            m.d.sync += done.eq(~counting)
+            self._access(m, word, error, counting, written)
+        with m.If(counting):
+            m.d.sync += done.eq(self._count(m, word))
         return m
 
-    def _access(self, m: Module, word: Signal, error: Signal, written: dict[str, list]) -> None:
+    def _count(self, m: Module, word: Signal) -> Value:
+        """Take the halves of the selected count; return whether both are there."""
+        begun, counts = Signal(), self.counts
+        m.d.sync += begun.eq(counts.low)
+        for half, comes in enumerate((counts.low, counts.high)):
+            with m.If(comes):
+                m.d.sync += word.word_select(half, HALF_COUNT).eq(counts.word)
+        return begun & counts.high
+
+    def _access(
+        self, m: Module, word: Signal, error: Signal, counting: Signal, written: dict[str, list]
+    ) -> None:
         """Of the register at the address, read the word or write it."""
         with m.Switch(self.bus.addr[: (self.map.core_base - 1).bit_length()]):
+            for place, name in enumerate(self.counted):
+                with m.Case(self.map.register(name).address):
+                    m.d.comb += [self.counts.select.eq(place), counting.eq(self.bus.read)]
+                    m.d.sync += error.eq(self.bus.write)
             for name, value in self._values().items():
                 register = self.map.register(name)
                 with m.Case(register.address):
@@ -140,25 +165,16 @@ class Control(wiring.Component):
         moving = {
             "CTRL": self.halt,
             "STATUS": self.idle,
-            "STEPS": self.steps,
-            "FRAME_ERRORS": self.frame_errors,
         }
-        counters = {
-            f"SATURATION[{layer}][{kind}]": self.saturation[layer][place]
-            for layer in range(self.layers)
-            for place, kind in enumerate(COUNTERS)
-        }
-        return {**fixed, **moving, **counters, **self._learning_values()}
+        return {**fixed, **moving, **self._learning_values()}
 
     def _learning_values(self) -> dict:
         if self.learning is None:
             return {}
-        found = {"TARGET_ERRORS": self.target_errors, "PROBE_LOST": self.probe_lost}
+        found = {"PROBE_LOST": self.probe_lost}
         for layer in range(self.layers):
             found |= {
                 f"RATE[{layer}]": self.rate[layer],
                 f"TAU_RATE[{layer}]": self.tau_rate[layer],
             }
-            for place, kind in enumerate(Clamped._fields):
-                found[f"CLAMPED[{layer}][{kind}]"] = self.clamped[layer][place]
         return found | {f"PROBE[{k}]": self.probe[k] for k in range(self.probes)}

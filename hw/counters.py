@@ -2,18 +2,54 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module
+from amaranth.hdl import Array, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from vle.compiler.circuit.folding import ChipSpec
 from vle.compiler.circuit.geometry import Engine
-from vle.compiler.circuit.registers import COUNTERS
+from vle.compiler.circuit.registers import COUNTERS, HALF_COUNT, counter_names
 from vle.compiler.learning.step import Clamped
+from vle.hw.primitives import RegisteredMemory
+
+
+class CountSignature(wiring.Signature):
+    """One of several counts, read a half at a time, seen from the reader.
+
+    Parameters
+    ----------
+    counts
+        How many there are.
+
+    Members
+    -------
+    select
+        Which one, by its place in `counter_names`; it stands until both halves have come.
+    low, high
+        Whether `word` is the lower, the upper half of the selected count. The upper one belongs to
+        the lower one that came in the clock before.
+    word
+        The half.
+    """
+
+    def __init__(self, counts: int):
+        super().__init__(
+            {
+                "select": Out(range(max(2, counts))),
+                "low": In(1),
+                "high": In(1),
+                "word": In(HALF_COUNT),
+            }
+        )
 
 
 class Counters(wiring.Component):
     """Steps, dropped frames, and words clamped per layer; each 32 bits, around at the end.
+
+    Events gather in a few bits for each count. In every clock the next half of the next count comes
+    out of a memory, takes what has gathered (the upper half, the carry) and goes back. So a count
+    that is asked for is told, with all events of clocks before, within two rounds of `2 * counts`
+    clocks.
 
     Parameters
     ----------
@@ -30,19 +66,18 @@ class Counters(wiring.Component):
         Per layer, a bit for each of current, prosp, rate.
     clamping, target_error
         Where it learns: words clamped in this clock, per layer and kind; a target was dropped.
-    steps, frame_errors, saturation, clamped, target_errors
+    read
         The counts.
     """
 
     def __init__(self, chip: ChipSpec):
         layers = len(chip.network.layers)
         self.learns, kinds = chip.learning is not None, len(Clamped._fields)
+        self.count = len(counter_names(layers, learns=self.learns))
         most = max(map(clamped_at_once, chip.engines))
         learning = {
             "clamping": In(range(most + 1)).array(layers, kinds),
             "target_error": In(1),
-            "clamped": Out(32).array(layers, kinds),
-            "target_errors": Out(32),
         }
         super().__init__(
             {
@@ -51,26 +86,70 @@ class Counters(wiring.Component):
                 "step": In(1),
                 "error": In(1),
                 "saturated": In(len(COUNTERS)).array(layers),
-                "steps": Out(32),
-                "frame_errors": Out(32),
-                "saturation": Out(32).array(layers, len(COUNTERS)),
+                "read": In(CountSignature(self.count)),
             }
         )
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        pairs = [(self.steps, self.step), (self.frame_errors, self.error)]
-        for counts, events in zip(self.saturation, self.saturated, strict=True):
-            pairs += zip(counts, events, strict=True)
-        if self.learns:
-            pairs.append((self.target_errors, self.target_error))
-            for counts, events in zip(self.clamped, self.clamping, strict=True):
-                pairs += zip(counts, events, strict=True)
-        for count, event in pairs:
-            m.d.sync += count.eq(count + event)
-            with m.If(self.clear):
-                m.d.sync += count.eq(0)
+        here, place, upper, left = self._walk(m)
+        m.submodules.memory = memory = RegisteredMemory(HALF_COUNT, 2 * self.count, latency=1)
+        gathered, carry = self._gather(m, place, upper), Signal()
+        word = Signal(HALF_COUNT + 1)
+        m.d.comb += [
+            word.eq(Mux(left != 0, 0, memory.r_data) + Mux(upper, carry, gathered)),
+            memory.r_addr.eq(self._after(here)),
+            memory.w_addr.eq(here),
+            memory.w_data.eq(word),
+            memory.w_en.eq(1),
+        ]
+        m.d.sync += carry.eq(word[HALF_COUNT] & ~self.clear)
+        self._tell(m, place, upper, word)
         return m
+
+    def _after(self, here: Value) -> Value:
+        return Mux(here == 2 * self.count - 1, 0, here + 1)
+
+    def _walk(self, m: Module) -> tuple[Value, Value, Value, Value]:
+        """Half word at work, its count, whether it is the upper one; those still to be cleared."""
+        halves = 2 * self.count
+        here, left = Signal(range(halves)), Signal(range(halves + 1), init=halves)
+        m.d.sync += here.eq(self._after(here))
+        with m.If(self.clear):
+            m.d.sync += left.eq(halves)
+        with m.Elif(left != 0):
+            m.d.sync += left.eq(left - 1)
+        return here, here[1:], here[0], left
+
+    def _gather(self, m: Module, place: Value, upper: Value) -> Value:
+        """Events of the count at work since its last turn."""
+        found = []
+        for k, event in enumerate(self._events()):
+            most = 2 * self.count * ((1 << len(event)) - 1)
+            assert most < 1 << HALF_COUNT
+            since = Signal(range(most + 1), name=f"since{k}")
+            m.d.sync += since.eq(Mux((place == k) & ~upper, 0, since) + event)
+            with m.If(self.clear):
+                m.d.sync += since.eq(0)
+            found.append(since)
+        return Value.cast(Array(found)[place])
+
+    def _events(self) -> list[Value]:
+        """How often each count counts in this clock, in the order of `counter_names`."""
+        saturated = [bit for events in self.saturated for bit in events]
+        events = [self.step, self.error, *saturated]
+        if self.learns:
+            events += [self.target_error, *(n for kinds in self.clamping for n in kinds)]
+        return [Value.cast(event) for event in events]
+
+    def _tell(self, m: Module, place: Value, upper: Value, word: Value) -> None:
+        """Show the selected count as it comes by."""
+        asked = place == self.read.select
+        m.d.comb += [
+            self.read.low.eq(asked & ~upper),
+            self.read.high.eq(asked & upper),
+            self.read.word.eq(word),
+        ]
 
 
 def clamped_at_once(engine: Engine) -> int:

@@ -51,8 +51,6 @@ def learning_members(chip: ChipSpec) -> dict[str, Member]:
         "target": In(stream.Signature(target_layout(target_spec(chip.learning).width))),
         "rate": rate,
         "tau_rate": rate,
-        "clamped": Out(32).array(layers, len(Clamped._fields)),
-        "target_errors": Out(32),
         **{name: Out(shape).array(engines) for name, shape in shown.items()},
     }
 
@@ -164,7 +162,6 @@ class LearningConnections:
             getattr(errors, f"above_exponent{place}").eq(-self.chip.learning.error_bits),
             errors.sums_ready[place].eq(1),
             counters.target_error.eq(targets.dropped),
-            self.core.target_errors.eq(counters.target_errors),
         ]
 
     def _connect_layer(self, layer: int, counters: Counters) -> None:
@@ -183,10 +180,7 @@ class LearningConnections:
         if not engine.engine.passes[place].loops:
             self.m.d.comb += errors.loop_sums_ready[place].eq(1)
         for kind in range(len(Clamped._fields)):
-            self.m.d.comb += [
-                counters.clamping[layer][kind].eq(engine.clamped[place][kind]),
-                self.core.clamped[layer][kind].eq(counters.clamped[layer][kind]),
-            ]
+            self.m.d.comb += counters.clamping[layer][kind].eq(engine.clamped[place][kind])
 
     def _show(self, k: int, engine: Engine) -> None:
         """Show each error, and each word of weights, as it is written."""

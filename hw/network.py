@@ -9,9 +9,9 @@ from amaranth.lib.wiring import In, Out
 from vle.compiler.circuit.edges import Edge
 from vle.compiler.circuit.folding import ChipSpec
 from vle.compiler.circuit.geometry import Engine as Geometry
-from vle.compiler.circuit.registers import COUNTERS, register_map
+from vle.compiler.circuit.registers import counter_names, register_map
 from vle.hw.bus import BusSignature
-from vle.hw.counters import Counters
+from vle.hw.counters import Counters, CountSignature
 from vle.hw.decoder import BusDecoder
 from vle.hw.engine import Engine
 from vle.hw.frame_buffer import FrameBuffer
@@ -45,13 +45,11 @@ class NetworkCore(wiring.Component):
     clear
         Reset of everything but memories and counters: as after power-up, parameters kept.
     clear_counters
-        Zeroes `saturation`, `frame_errors` and `steps`.
-    saturation
-        Words clamped, per layer: current, prosp, rate.
-    frame_errors
-        Input frames of a wrong length, dropped whole.
-    steps
-        Input frames accepted.
+        Zeroes all counts.
+    counts
+        In the order of `counter_names`: input frames accepted; those of a wrong length, dropped
+        whole; words clamped, per layer: current, prosp, rate. Where it learns also targets of a
+        wrong length, dropped whole; words clamped in learning, per layer and kind.
     trace_valid, trace_layer, trace_neuron, trace_u, trace_r
         Per engine, where asked for; layers that wait show nothing.
 
@@ -61,8 +59,6 @@ class NetworkCore(wiring.Component):
         Frames of targets; `error` is read on a frame's first word. They are taken while `halt` too.
     rate, tau_rate
         Per layer: the mantissa, above it the exponent.
-    clamped, target_errors
-        Words clamped in learning, per layer and kind; targets of a wrong length, dropped whole.
     trace_held, trace_error_valid, trace_error_layer, trace_error_neuron, trace_e, trace_v, \
     trace_exponent, trace_weight_valid, trace_weight_address, trace_weight
         Per engine: whether the layer of `trace_u` waits; errors, and the exponent of `trace_e` and
@@ -82,9 +78,7 @@ class NetworkCore(wiring.Component):
             "idle": Out(1),
             "clear": In(1),
             "clear_counters": In(1),
-            "saturation": Out(32).array(len(layers), len(COUNTERS)),
-            "frame_errors": Out(32),
-            "steps": Out(32),
+            "counts": In(CountSignature(len(counter_names(len(layers), learns=learns)))),
         }
         if self.shown:
             members |= _trace_members(chip)
@@ -214,19 +208,16 @@ class NetworkCore(wiring.Component):
     def _connect_counters(
         self, m: Module, counters: Counters, receiver: FrameReceiver, engines: list[Engine]
     ) -> None:
+        wiring.connect(m, wiring.flipped(self.counts), counters.read)
         m.d.comb += [
             counters.clear.eq(self.clear_counters),
             counters.step.eq(receiver.accept),
             counters.error.eq(receiver.error),
-            self.steps.eq(counters.steps),
-            self.frame_errors.eq(counters.frame_errors),
         ]
         for layer in range(len(self.chip.network.layers)):
             engine, place = self._place(layer, engines)
             here = engine.o_valid & (engine.o_place == place)
             m.d.comb += counters.saturated[layer].eq(Mux(here, engine.saturated, 0))
-            for kind in range(len(COUNTERS)):
-                m.d.comb += self.saturation[layer][kind].eq(counters.saturation[layer][kind])
 
     def _connect_trace(self, m: Module, engines: list[Engine]) -> None:
         for k, engine in enumerate(engines):

@@ -103,15 +103,13 @@ class Top(wiring.Component):
         wiring.connect(m, wiring.flipped(self.s_axil), bridge.axi)
         wiring.connect(m, bridge.bus, control.bus)
         wiring.connect(m, control.core, core.bus)
+        wiring.connect(m, control.counts, core.counts)
         m.d.comb += [
             core.halt.eq(control.halt),
             core.clear.eq(control.clear),
             core.clear_counters.eq(control.clear_counters),
             control.idle.eq(core.idle),
-            control.steps.eq(core.steps),
-            control.frame_errors.eq(core.frame_errors),
         ]
-        _each(m, control.saturation, core.saturation)
         if learns:
             self._learning(m, core, control)
         if self.with_trace:
@@ -123,8 +121,6 @@ class Top(wiring.Component):
         axi_stream.receive(m, self.s_axis_target, core.target, ("error",))
         _each(m, core.rate, control.rate)
         _each(m, core.tau_rate, control.tau_rate)
-        _each(m, control.clamped, core.clamped)
-        m.d.comb += control.target_errors.eq(core.target_errors)
         m.submodules.probes = probes = Probes(self.chip, control.probes)
         _each(m, probes.select, control.probe)
         _each(m, probes.select_write, control.probe_write)

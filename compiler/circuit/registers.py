@@ -30,6 +30,7 @@ VERSION = 1
 PROBES = 4  # of a chip that learns
 __all__ = [
     "COUNTERS",
+    "HALF_COUNT",
     "IDENTITY",
     "LAYER_FLAGS",
     "LEARNING_FLAGS",
@@ -40,6 +41,7 @@ __all__ = [
     "Register",
     "RegisterMap",
     "Window",
+    "counter_names",
     "error_kinds",
     "lane_bits",
     "layer_flags",
@@ -48,8 +50,21 @@ __all__ = [
     "tables",
 ]
 COUNTERS = ("current", "prosp", "rate")
+HALF_COUNT = 16  # a count is kept as two words
 LAYER_FLAGS = ("waiting", "zero_u", "zero_loop", "zero_rate", "start")
 LEARNING_FLAGS = (*LAYER_FLAGS, "zero_error")
+
+
+def counter_names(layers: int, *, learns: bool) -> list[str]:
+    """Names of the registers that count, in the order in which the chip keeps them."""
+    names = ["STEPS", "FRAME_ERRORS"]
+    names += [f"SATURATION[{layer}][{kind}]" for layer in range(layers) for kind in COUNTERS]
+    if learns:
+        names.append("TARGET_ERRORS")
+        names += [
+            f"CLAMPED[{layer}][{what}]" for layer in range(layers) for what in Clamped._fields
+        ]
+    return names
 
 
 @dataclass(frozen=True)

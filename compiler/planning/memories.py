@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from vle.compiler.circuit.folding import ChipSpec
 from vle.compiler.circuit.geometry import Engine
-from vle.compiler.circuit.registers import tables
+from vle.compiler.circuit.registers import HALF_COUNT, counter_names, tables
 from vle.compiler.circuit.targets import target_spec
 from vle.compiler.circuit.windows import LOG_KINDS, error_kinds, neuron_kinds
 from vle.compiler.learning import errors, time_constants, top, traces
@@ -79,6 +79,8 @@ def _all(chip: ChipSpec) -> Iterator[MemoryNeed]:
     last = chip.network.layers[-1]
     words = chip.output_slots * last.outputs + 1
     yield MemoryNeed("output", 0, last.rate_format.width + 2, words)
+    counts = counter_names(len(chip.network.layers), learns=chip.learning is not None)
+    yield MemoryNeed("counts", 0, HALF_COUNT, 2 * len(counts))
     if chip.learning is not None:
         spec = target_spec(chip.learning)
         yield MemoryNeed("targets", 0, spec.width, spec.slots * spec.stride)

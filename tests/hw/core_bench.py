@@ -11,7 +11,14 @@ from expected import Expected, differing_words
 from handshake import Held
 
 from vle.compiler.circuit.folding import ChipSpec
-from vle.compiler.circuit.registers import LAYER_FLAGS, Window, lane_bits, register_map
+from vle.compiler.circuit.registers import (
+    COUNTERS,
+    LAYER_FLAGS,
+    Window,
+    counter_names,
+    lane_bits,
+    register_map,
+)
 from vle.hw.network import NetworkCore
 
 WATCHDOG = 60_000  # cycles
@@ -184,8 +191,23 @@ class CoreBench:
             assert flags < 1 << len(LAYER_FLAGS)
             await self.access(ctx, self.map.flags_base + place, flags)
 
-    def saturation(self, ctx) -> np.ndarray:
-        return np.array([[ctx.get(count) for count in layer] for layer in self.core.saturation])
+    async def count(self, ctx, name: str) -> int:
+        """What a register has counted."""
+        counts, layers = self.core.counts, len(self.chip.network.layers)
+        ctx.set(counts.select, counter_names(layers, learns=False).index(name))
+        for _ in range(WATCHDOG):
+            low, was_low = ctx.get(counts.word), ctx.get(counts.low)
+            await ctx.tick()
+            if was_low:
+                assert ctx.get(counts.high)
+                return low | ctx.get(counts.word) << 16
+        raise AssertionError(f"{name} was never told")
+
+    async def saturation(self, ctx) -> np.ndarray:
+        """Words clamped, shape `(layers, 3)`."""
+        layers = range(len(self.chip.network.layers))
+        names = [[f"SATURATION[{layer}][{kind}]" for kind in COUNTERS] for layer in layers]
+        return np.array([[await self.count(ctx, name) for name in row] for row in names])
 
     def outputs(self) -> tuple[np.ndarray, np.ndarray]:
         """Frames taken so far, and their start flags; every `last` must be where it belongs."""

@@ -75,8 +75,8 @@ def test_halts_and_clears_leave_no_trace(seed):
                 first, last = place == 0, place == len(frame) - 1
                 await bench.send(ctx, frame[place : place + 1], bool(flag) & first, last=last)
         await bench.settle(ctx, STEPS)
-        assert np.array_equal(bench.saturation(ctx), want.saturation)
-        assert ctx.get(bench.core.steps) == STEPS
+        assert np.array_equal(await bench.saturation(ctx), want.saturation)
+        assert await bench.count(ctx, "STEPS") == STEPS
 
     bench.run(scenario)
     bench.compare(want)
