@@ -20,6 +20,7 @@ from vle.compiler.bundle.header import c_header
 from vle.compiler.bundle.manifest import FORMAT, Arrays, arrays, describe, rebuild
 from vle.compiler.design import Design
 from vle.compiler.learning.design import LearningDesign
+from vle.compiler.learning.options import default_hold
 from vle.errors import CompileError
 
 MANIFEST = "design.json"
@@ -57,7 +58,7 @@ def contents(design: Design, *, verilog: bool = False) -> dict[str, bytes]:
         "params.npz": _npz(arrays(design.chip, design.reference)),
         "report.json": _json(design.report),
         "report.html": html_page(design.report).encode(),
-        "vle_model.h": c_header(manifest).encode(),
+        "vle_model.h": c_header(manifest, default_hold(design.reference)).encode(),
     }
     if verilog:
         from vle.hw.verilog import generate  # noqa: PLC0415 - see `save`
