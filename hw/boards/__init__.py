@@ -1,0 +1,1 @@
+"""Boards: platforms, clocks and the circuit around a device."""

@@ -1,0 +1,42 @@
+"""Pins of a board as plain signals."""
+
+from __future__ import annotations
+
+from amaranth.build import Platform
+from amaranth.hdl import Module, Signal
+from amaranth.lib import io
+
+from vle.compiler.planning.boards.description import ROLES, Description
+from vle.hw.boards.platform import resource_name
+
+
+def request(
+    m: Module, platform: Platform, description: Description, role: str
+) -> dict[str, Signal]:
+    """Ask for the pins of a role, and put buffers before them.
+
+    Returns
+    -------
+    A signal for each pin that the board has, active high: what the pin says, or what it is to say.
+    """
+    pins = platform.request(resource_name(description.ports[role]), 0, dir="-")
+    found = {}
+    for name, direction in ROLES[role].items():
+        port = getattr(pins, name, None)  # a flash's clock may have no pin of its own
+        if port is not None:
+            m.submodules[f"{role}_{name}"] = buffer = io.Buffer(direction, port)
+            found[name] = buffer.i if direction == "i" else buffer.o
+    return found
+
+
+def request_leds(m: Module, platform: Platform, description: Description) -> list[Signal]:
+    """Ask for the LEDs that the board has, in their order; a 1 lights one."""
+    if "leds" not in description.ports:
+        return []
+    port, lights = description.ports["leds"], []
+    count = len(port.pins["pins"].split()) if port.pins else port.count
+    for number in range(count):
+        pin = platform.request(resource_name(port), number, dir="-")
+        m.submodules[f"led{number}"] = buffer = io.Buffer("o", pin)
+        lights.append(buffer.o)
+    return lights

@@ -1,0 +1,1 @@
+"""From a chip to a bitstream, with open tools."""
