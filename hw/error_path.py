@@ -145,7 +145,7 @@ class ErrorPath(wiring.Component):
         ]
 
     def _contexts(self, m: Module) -> None:
-        """Load what a pass is worked on with when it begins; it stands from the next clock on."""
+        """Load what a pass is worked on with until it begins; it stands from the next clock on."""
         scheduler, place = self.scheduler, self.scheduler.place
 
         def here(words) -> Value:
@@ -172,11 +172,10 @@ class ErrorPath(wiring.Component):
         if not self.engine.learns_time_constants:
             del new["tau_rate"]
         for context in range(min(CONTEXTS, len(self.engine.passes))):
-            load = scheduler.begin.any() & (scheduler.context == context)
             for name, value in new.items():
                 port = getattr(self.unit, name)[context]
                 kept = Signal.like(port, name=f"{name}{context}")
-                with m.If(load):
+                with m.If(scheduler.open[context]):
                     m.d.sync += kept.eq(value)
                 m.d.comb += port.eq(kept)
 

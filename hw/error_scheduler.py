@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
-from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
 from vle.compiler.circuit.geometry import Engine
 from vle.hw.numeric import choose, constant
+from vle.hw.step_queue import StepQueue
 
 CONTEXTS = 2  # error passes under way, each with its exponents, draws and rates
 
@@ -45,6 +45,8 @@ class ErrorScheduler(wiring.Component):
         Per place: a pass begins; of that pass.
     context
         Of the row, or of the pass that begins.
+    open
+        Per context: the next pass will have it, and no other has it any more.
     valid, place, row, neuron, last
         The row issued.
     """
@@ -61,72 +63,95 @@ class ErrorScheduler(wiring.Component):
                 "begin": Out(places),
                 **dict.fromkeys(("start", "held", "has_target", "freeze"), Out(1)),
                 "context": Out(1),
+                "open": Out(CONTEXTS),
                 "valid": Out(1),
                 "place": Out(range(max(2, places))),
                 "row": Out(range(max(2, *(spec.outputs for spec in engine.layers)))),
                 "neuron": Out(range(max(2, engine.neurons))),
-                "last": Out(1),
+                "last": Out(1, init=engine.layers[0].outputs == 1),
             }
         )
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        engine, lane = self.engine, Signal(range(max(2, self.engine.pe)))
-        rows = [spec.outputs for spec in engine.layers]
-        begins, first = Signal(), lane == 0
-        primed, may_begin = self._primed(m, first), self._may_begin(m, begins)
+        places = len(self.engine.passes)
+        at, first = Signal(places, init=1), Signal(init=1)  # place, one bit each; group begins
+        begins, head = Signal(), Signal(init=1)
+        may_begin = self._may_begin(m, at, begins)
         m.d.comb += [
-            self.last.eq(self.row == choose(self.place, rows, lambda n: constant(n - 1))),
-            self.valid.eq(~first | (primed & ((self.row != 0) | may_begin))),
-            begins.eq(self.valid & (self.row == 0)),
-            self.begin.eq(Mux(begins, 1 << self.place, 0)),
+            self.valid.eq(~first | (self._primed(m, first) & (~head | may_begin))),
+            begins.eq(self.valid & head),
+            self.begin.eq(Mux(begins, at, 0)),
         ]
         with m.If(self.valid):
-            final = len(engine.passes) - 1
-            full = self.last | (lane == engine.pe - 1)
-            m.d.sync += [
-                lane.eq(Mux(full, 0, lane + 1)),
-                self.row.eq(Mux(self.last, 0, self.row + 1)),
-                self.neuron.eq(Mux(self.neuron == engine.neurons - 1, 0, self.neuron + 1)),
-            ]
+            self._walk(m, first)
+            m.d.sync += head.eq(self.last)
             with m.If(self.last):
-                m.d.sync += self.place.eq(Mux(self.place == final, 0, self.place + 1))
+                m.d.sync += at.eq(at.rotate_left(1))
         return m
+
+    def _walk(self, m: Module, first: Signal) -> None:
+        """To the next row; what it is by its numbers is known when it comes."""
+        engine, lane = self.engine, Signal(range(max(2, self.engine.pe)))
+        rows = [spec.outputs for spec in engine.layers]
+        following = [rows[(k + 1) % len(rows)] for k in range(len(rows))]
+        alone = choose(self.place, [count == 1 for count in following], constant) != 0
+        before_last = self.row == choose(self.place, [n - 2 for n in rows], constant)
+        full = self.last | (lane == engine.pe - 1)
+        m.d.sync += [
+            first.eq(full),
+            lane.eq(Mux(full, 0, lane + 1)),
+            self.row.eq(Mux(self.last, 0, self.row + 1)),
+            self.last.eq(Mux(self.last, alone, before_last)),
+            self.neuron.eq(Mux(self.neuron == engine.neurons - 1, 0, self.neuron + 1)),
+        ]
+        with m.If(self.last):
+            final = len(rows) - 1
+            m.d.sync += self.place.eq(Mux(self.place == final, 0, self.place + 1))
 
     def _primed(self, m: Module, first: Value) -> Value:
         """Whether the next group has its derivatives; those of a reset are 0, for all groups."""
         count = self.engine.groups
-        primed = Signal(range(count + 1), init=count)
-        m.d.sync += primed.eq(primed + self.primed - (self.valid & first))
-        return primed != 0
+        primed, there = Signal(range(count + 1), init=count), Signal(init=1)
+        taken = self.valid & first
+        m.d.sync += [
+            primed.eq(primed + self.primed - taken),
+            there.eq(self.primed | (there & ~(taken & (primed == 1)))),
+        ]
+        return there
 
-    def _may_begin(self, m: Module, begins: Value) -> Value:
+    def _may_begin(self, m: Module, at: Signal, begins: Value) -> Value:
         """Whether the pass at hand finds all that it needs."""
-        at, places = self.place, len(self.engine.passes)
-        m.submodules.steps = steps = SyncFIFO(width=2, depth=self.pending_limit)
-        target, freeze = steps.r_data[0], steps.r_data[1]
+        m.submodules.steps = steps = StepQueue(2, self.pending_limit)
+        target, freeze = steps.first
         m.d.comb += [
-            steps.w_en.eq(self.step),
-            steps.w_data[0].eq(self.step_target),
-            steps.w_data[1].eq(self.step_freeze),
-            steps.r_en.eq(begins & (at == places - 1)),
-            self.start.eq(self.hear_start.bit_select(at, 1)),
-            self.held.eq(self.waiting.bit_select(at, 1) & ~self.start),
+            steps.put.eq(self.step),
+            steps.word.eq(Cat(self.step_target, self.step_freeze)),
+            steps.take.eq(begins & at[-1]),
+            self.start.eq((self.hear_start & at).any()),
+            self.held.eq((self.waiting & at).any() & ~self.start),
             self.freeze.eq(freeze),
         ]
-        top = choose(at, [piece.top for piece in self.engine.passes], constant) != 0
-        m.d.comb += self.has_target.eq(top & target)
+        top = Cat(piece.top for piece in self.engine.passes)
+        m.d.comb += self.has_target.eq((top & at).any() & target)
+        told = self.rates_ready & (~target | self.target_ready)
         ready = self.hear_ready & self.sums_ready & self.loop_sums_ready
-        told = ~top | (self.rates_ready & (~target | self.target_ready))
-        return steps.r_rdy & ready.bit_select(at, 1) & told & self._room(m, begins)
+        ready &= ~top | told.replicate(len(at))
+        return steps.ready & (ready & at).any() & self._room(m, begins)
 
     def _room(self, m: Module, begins: Value) -> Value:
         """Whether the context is free, and the exponent of the layer's last pass is known."""
         most = min(CONTEXTS, len(self.engine.passes))
-        flying = Signal(range(most + 1))
-        m.d.sync += flying.eq(flying + begins - self.settled)
+        flying, room = Signal(range(most + 1)), Signal(init=1)
+        m.d.sync += [
+            flying.eq(flying + begins - self.settled),
+            room.eq(self.settled | (room & ~(begins & (flying == most - 1)))),
+        ]
+        kept = Signal()
         if most == CONTEXTS:
-            kept = Signal()
             m.d.comb += self.context.eq(kept ^ begins)
             m.d.sync += kept.eq(self.context)
-        return flying != most
+        for context in range(most):
+            other = kept == 1 - context if most == CONTEXTS else 1
+            m.d.comb += self.open[context].eq(room & other)
+        return room

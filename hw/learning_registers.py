@@ -24,6 +24,7 @@ class LearningRegisters(wiring.Component):
     """Exponents and draws of one layer; no reset touches them.
 
     The draws' state is that of the error pass that began last; the next one's is a step further.
+    What a pass leaves when it begins stands 2 clocks later; it is not looked at sooner.
 
     Parameters
     ----------
@@ -68,17 +69,19 @@ class LearningRegisters(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        self._exponents(m)
-        self._noise(m)
+        began = Signal(reset_less=True)
+        m.d.sync += began.eq(self.begin)
+        self._exponents(m, began)
+        self._noise(m, began)
         return m
 
-    def _exponents(self, m: Module) -> None:
+    def _exponents(self, m: Module, began: Value) -> None:
         kept = {"init": self.learning.exponent, "reset_less": True}
         exponent = Signal(signed(EXPONENT_WIDTH), **kept)
         before = Signal(signed(EXPONENT_WIDTH), **kept)
         quiet = Signal(QUIET_WIDTH, reset_less=True)
         m.d.comb += [self.exponent.eq(exponent), self.quiet.eq(quiet), self.before.eq(before)]
-        with m.If(self.begin):
+        with m.If(began):
             m.d.sync += before.eq(exponent)
         with m.If(self.scale_write):
             m.d.sync += [exponent.eq(self.scale_exponent), quiet.eq(self.scale_quiet)]
@@ -86,14 +89,13 @@ class LearningRegisters(wiring.Component):
             low, middle, high = (self.data.word_select(k, EXPONENT_WIDTH) for k in range(3))
             m.d.sync += [exponent.eq(low), quiet.eq(middle), before.eq(high)]
 
-    def _noise(self, m: Module) -> None:
+    def _noise(self, m: Module, began: Value) -> None:
         state = Signal(STATE_WIDTH, init=self.learning.seed, reset_less=True)
+        following = Signal(STATE_WIDTH, init=self.learning.seed, reset_less=True)
         unused = Signal(init=1, reset_less=True)  # since it was seeded or written
-        m.d.comb += [
-            self.noise.eq(state),
-            self.next_noise.eq(Mux(unused, state, advanced(state))),
-        ]
-        with m.If(self.begin):
-            m.d.sync += [state.eq(self.next_noise), unused.eq(0)]
+        m.d.comb += [self.noise.eq(state), self.next_noise.eq(following)]
+        m.d.sync += following.eq(Mux(unused, state, advanced(state)))
+        with m.If(began):
+            m.d.sync += [state.eq(following), unused.eq(0)]
         with m.If(self.noise_write):
             m.d.sync += [state.eq(self.data), unused.eq(1)]
