@@ -1,50 +1,81 @@
-"""Why a network does not fit a board, and what would help."""
+"""Why a network does not fit a board, and what would: each way is tried before it is said."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
-from vle.compiler.circuit.folding import ChipSpec
+from vle.compiler.circuit.folding import ChipSpec, Folding
+from vle.compiler.learning.network import LearningNetwork
 from vle.compiler.network import NetworkSpec
 from vle.compiler.planning.boards import BOARDS, Board
-from vle.compiler.planning.mapping import blocks_of, family_named
+from vle.compiler.planning.candidates import candidates
+from vle.compiler.planning.fill import fill, smallest
 from vle.compiler.planning.resources import Fit, fit
 
+NARROWEST = 4  # bits of a weight that are proposed
 
-def refusal(chip: ChipSpec, board: Board) -> str:
-    """Say by how much the smallest circuit misses the board, and what would help."""
-    least = fit(chip, board)
-    parts = (
-        ("multipliers", least.multipliers),
-        ("memory blocks", least.blocks),
-        ("look-up tables", least.luts),
-    )
-    over = [
+
+def refusal(network: NetworkSpec, board: Board, learning: LearningNetwork | None) -> str:
+    """Say by how much the smallest circuit misses the board, and what would fit."""
+    least = fit(smallest(network, learning), board)
+    ways = [*_ways(network, board, learning)]
+    would = " or ".join(ways) if ways else "only a smaller network"
+    over = _over(least)
+    return f"the network does not fit {board.name}: even one lane needs {over}; {would} would do"
+
+
+def too_many_lanes(
+    network: NetworkSpec,
+    board: Board,
+    learning: LearningNetwork | None,
+    lanes: int,
+    largest: Folding,
+) -> str:
+    """Say what so many lanes would take, and how many lanes there can be."""
+    wanted = next(iter(candidates(network, lanes, 0)))
+    over = _over(fit(ChipSpec(network, wanted, learning), board))
+    ways = [f"{largest.lanes} lanes", *_boards(network, board, learning, lanes)]
+    return f"{lanes} lanes do not fit {board.name}: they need {over}; {' or '.join(ways)} would do"
+
+
+def _over(found: Fit) -> str:
+    return ", ".join(
         f"{need} {what} of {have} ({need - have} too many)"
-        for what, (need, have) in parts
+        for what, (need, have) in found.parts.items()
         if need > have
-    ]
-    text = f"the network does not fit {board.name}: even one lane needs {', '.join(over)}"
-    return f"{text}; {_remedy(chip, board, least)}"
+    )
 
 
-def _remedy(chip: ChipSpec, board: Board, least: Fit) -> str:
-    """Say how few bits per weight would do, and which board is large enough."""
-    ways = []
-    network = chip.network
-    widest = max(layer.weight_width for layer in network.layers)
-    for bits in range(widest - 1, 3, -1):
-        saved = _weight_blocks(network, widest, board) - _weight_blocks(network, bits, board)
-        if replace(least, blocks=(least.blocks[0] - saved, board.blocks)).fits:
-            ways.append(f"{bits}-bit weights")
-            break
-    for other in sorted(BOARDS.values(), key=lambda b: b.memory_bits):
-        if fit(chip, other).fits:
-            ways.append(f"the board {other.name}")
-            break
-    return f"{' or '.join(ways) or 'only a smaller network'} would do"
+def _ways(network: NetworkSpec, board: Board, learning: LearningNetwork | None) -> Iterator[str]:
+    """Change the model, or take another board."""
+    if learning is None:
+        widest = max(layer.weight_width for layer in network.layers)
+        for bits in range(widest - 1, NARROWEST - 1, -1):
+            if fit(smallest(_narrowed(network, bits), None), board).fits:
+                yield f"{bits}-bit weights"
+                break
+    elif fit(smallest(network, None), board).fits:
+        yield "a chip that does not learn"
+    yield from _boards(network, board, learning)
 
 
-def _weight_blocks(network: NetworkSpec, bits: int, board: Board) -> int:
-    family = family_named(board.family)
-    return blocks_of(bits, sum(layer.weight.size for layer in network.layers), 1, family)
+def _boards(
+    network: NetworkSpec, board: Board, learning: LearningNetwork | None, lanes: int = 1
+) -> Iterator[str]:
+    """Name the smallest other board that takes it, with so many lanes at least."""
+    for other in sorted(BOARDS.values(), key=lambda each: each.memory_bits):
+        folding = None if other == board else fill(network, other, learning)
+        if folding is not None and folding.lanes >= lanes:
+            yield f"the board {other.name} ({folding.lanes} lanes)"
+            return
+
+
+def _narrowed(network: NetworkSpec, bits: int) -> NetworkSpec:
+    """Return the network as it would be with narrower weights, as far as its size goes."""
+    layers = []
+    for layer in network.layers:
+        drop = max(0, layer.weight_width - bits)
+        width = layer.weight_width - drop
+        layers.append(replace(layer, weight=layer.weight >> drop, weight_width=width))
+    return NetworkSpec(tuple(layers))

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vle.compiler.circuit.folding import ChipSpec
-from vle.compiler.learning.network import LearningNetwork
 from vle.compiler.planning.boards import Board
+from vle.compiler.planning.logic import estimate
 from vle.compiler.planning.mapping import family_named, multipliers_of
 from vle.compiler.planning.memories import MemoryNeed, memories
 from vle.compiler.planning.products import LANES, ProductNeed, products
-
-LUTS_TOP, LUTS_ENGINE, LUTS_LANE = 1200, 700, 40  # rough, for the warning that logic may not do
 
 
 @dataclass(frozen=True)
@@ -45,11 +43,6 @@ class Resources:
         return sum(memory.bits for memory in self.memories)
 
 
-def lane_multipliers(learning: LearningNetwork | None) -> int:
-    """Multipliers of a lane: one, and where it learns one for the errors and one for updates."""
-    return 1 if learning is None else 3
-
-
 def resources(chip: ChipSpec) -> Resources:
     """Count what a chip needs, whatever it is built on."""
     return Resources(products(chip), memories(chip))
@@ -57,34 +50,48 @@ def resources(chip: ChipSpec) -> Resources:
 
 @dataclass(frozen=True)
 class Fit:
-    """How a chip fills a board; needed and offered."""
+    """How a chip fills a board; needed and offered.
+
+    Parameters
+    ----------
+    multipliers, blocks, sprams
+        Hard multipliers, memory blocks, large memories with one port: exact.
+    luts
+        Look-up tables: an estimate.
+    """
 
     multipliers: tuple[int, int]
     blocks: tuple[int, int]
     luts: tuple[int, int]
+    sprams: tuple[int, int] = (0, 0)
+
+    @property
+    def parts(self) -> dict[str, tuple[int, int]]:
+        """All of them, by what they are called."""
+        return {
+            "multipliers": self.multipliers,
+            "memory blocks": self.blocks,
+            "large memories": self.sprams,
+            "look-up tables": self.luts,
+        }
 
     @property
     def fits(self) -> bool:
         """Whether all is within what the board offers."""
-        return all(need <= have for need, have in (self.multipliers, self.blocks, self.luts))
+        return all(need <= have for need, have in self.parts.values())
 
 
 def fit(chip: ChipSpec, board: Board) -> Fit:
-    """Estimate what the chip takes of a board."""
+    """Say what the chip takes of a board."""
     need, family = resources(chip), family_named(board.family)
-    hard, logic = multiplier_cost(need, board)
+    hard = sum(hard_multipliers(product, board) for product in need.products)
     blocks = sum(memory.blocks(family) for memory in need.memories)
-    luts = LUTS_TOP + LUTS_ENGINE * len(chip.engines) + logic
-    luts += LUTS_LANE * need.synapse_multipliers
+    luts = estimate(chip, family, logic_neurons=board.logic_neurons)
     return Fit((hard, board.multipliers), (blocks, board.blocks), (luts, board.luts))
 
 
-def multiplier_cost(need: Resources, board: Board) -> tuple[int, int]:
-    """Hard multipliers, and look-up tables of the products that are made of logic."""
-    family, hard, logic = family_named(board.family), 0, 0
-    for product in need.products:
-        if board.logic_neurons and product.kind not in LANES:
-            logic += product.times * product.a * product.b
-        else:
-            hard += product.times * multipliers_of(product.a, product.b, family)
-    return hard, logic
+def hard_multipliers(need: ProductNeed, board: Board) -> int:
+    """Count the hard multipliers of products of one kind."""
+    if board.logic_neurons and need.kind not in LANES:
+        return 0
+    return need.times * multipliers_of(need.a, need.b, family_named(board.family))

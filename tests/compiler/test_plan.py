@@ -1,5 +1,6 @@
 """Plans: within their lanes, as fast as promised, and the proofs of the sums on them."""
 
+import re
 from itertools import pairwise, product
 
 import numpy as np
@@ -20,6 +21,8 @@ from vle.compiler.planning.resources import fit
 from vle.compiler.quantization.proof import AccumulatorProof, prove
 from vle.compiler.quantization.ranges import Range
 from vle.errors import CompileError
+
+WIDE = [48, 96, 48]  # too many weights of 16 bits for the smallest board
 
 
 def mlp(sizes, **options):
@@ -76,13 +79,35 @@ def test_boards_are_filled_but_not_overfilled(board):
 
 
 def test_what_does_not_fit_says_by_how_much_and_what_would():
-    with pytest.raises(CompileError, match="does not fit icebreaker") as caught:
-        mlp([64, 128, 64], board="icebreaker")
-    assert "memory blocks of 30" in caught.value.message
-    assert "too many" in caught.value.message
-    assert "4-bit weights or the board tang-nano-20k would do" in caught.value.message
+    """Each way that is named works, and the next best does not."""
+    with pytest.raises(
+        CompileError, match="does not fit icebreaker: even one lane needs"
+    ) as caught:
+        mlp(WIDE, board="icebreaker")
+    said = caught.value.message
+    assert re.search(r"memory blocks of 30 \(\d+ too many\)", said)
+    bits = int(re.search(r"(\d+)-bit weights or", said)[1])
+    assert fit(mlp(WIDE, board="icebreaker", weight_bits=bits).chip, BOARDS["icebreaker"]).fits
+    with pytest.raises(CompileError, match="does not fit"):
+        mlp(WIDE, board="icebreaker", weight_bits=bits + 1)
+    board, lanes = re.search(r"the board (\S+) \((\d+) lanes\) would do", said).groups()
+    assert mlp(WIDE, board=board).folding.lanes == int(lanes)
     with pytest.raises(CompileError, match="only a smaller network would do"):
         mlp([700, 800, 700], board="icebreaker")
+
+
+def test_lanes_that_do_not_fit_say_how_many_do():
+    with pytest.raises(CompileError, match="20 lanes do not fit icebreaker: they need") as caught:
+        mlp([16, 24, 10], board="icebreaker", lanes=20, weight_bits=8)
+    lanes = int(re.search(r"; (\d+) lanes or the board", caught.value.message)[1])
+    design = mlp([16, 24, 10], board="icebreaker", lanes=lanes, weight_bits=8)
+    assert design.folding.lanes == lanes
+    assert fit(design.chip, BOARDS["icebreaker"]).fits
+
+
+def test_a_chip_that_is_too_large_for_learning_is_told_so():
+    with pytest.raises(CompileError, match=r"a chip that does not learn or the board \S+"):
+        mlp([16, 24, 10], board="icebreaker", learning=True)
 
 
 def test_lanes_and_a_board_together_keep_to_both():

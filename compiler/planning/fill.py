@@ -1,0 +1,82 @@
+"""The engines that fill a board best."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+
+from vle.compiler.circuit import timing
+from vle.compiler.circuit.folding import ChipSpec, EngineSpec, Folding
+from vle.compiler.learning.network import LearningNetwork
+from vle.compiler.network import NetworkSpec
+from vle.compiler.planning.boards import Board
+from vle.compiler.planning.candidates import candidates
+from vle.compiler.planning.products import LANES
+from vle.compiler.planning.resources import fit, hard_multipliers, resources
+
+MANY = 16  # lanes
+
+
+def smallest(network: NetworkSpec, learning: LearningNetwork | None) -> ChipSpec:
+    """All layers on one engine of one lane."""
+    alone = Folding((EngineSpec(1, 1, tuple(range(len(network.layers)))),))
+    return ChipSpec(network, alone, learning)
+
+
+def fastest(
+    network: NetworkSpec, foldings: Iterable[Folding], learning: LearningNetwork | None
+) -> Folding:
+    """Return the folding of the fewest clocks per step; then of fewer multipliers."""
+    best: tuple[Fraction, int, int] | None = None
+    chosen: Folding | None = None
+    for folding in foldings:
+        chip = ChipSpec(network, folding, learning)
+        judged = (
+            Fraction(timing.steady_cycles(chip)),
+            resources(chip).multipliers,
+            timing.latency(chip),
+        )
+        if best is None or judged < best:
+            best, chosen = judged, folding
+    assert chosen is not None
+    return chosen
+
+
+def fill(network: NetworkSpec, board: Board, learning: LearningNetwork | None) -> Folding | None:
+    """Take as many lanes as multipliers, then memory and logic, allow; None where nothing fits."""
+    least = smallest(network, learning)
+    if not fit(least, board).fits:
+        return None
+    lane, engine = _costs(least, board)
+    budget = int(board.multipliers // lane)
+    while budget > engine:
+        fitting = within(network, board, learning, candidates(network, budget, engine))
+        if fitting:
+            return fastest(network, fitting, learning)
+        budget -= max(1, budget // 16)
+    return least.folding
+
+
+def within(
+    network: NetworkSpec,
+    board: Board,
+    learning: LearningNetwork | None,
+    foldings: Iterable[Folding],
+) -> list[Folding]:
+    """Those that fit the board."""
+    return [f for f in foldings if fit(ChipSpec(network, f, learning), board).fits]
+
+
+def _costs(least: ChipSpec, board: Board) -> tuple[Fraction, int]:
+    """Hard multipliers of a lane, and how many lanes' worth of them each engine takes beside.
+
+    Lanes are counted many at once: where factors are narrow a family may pack several into one.
+    """
+    lane, beside = Fraction(0), 0
+    for need in resources(least).products:
+        if need.kind in LANES:
+            lane += Fraction(hard_multipliers(need._replace(times=MANY), board), MANY)
+        else:
+            beside += hard_multipliers(need, board)
+    lane = max(lane, Fraction(1, MANY))
+    return lane, int(-(-beside // lane))

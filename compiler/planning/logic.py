@@ -1,0 +1,204 @@
+"""Look-up tables of a circuit before synthesis: adder bits, choices, memories, part by part.
+
+Each part counts what its words make of it: an adder takes a look-up table per bit, a sum of more
+words two more per bit and word (a carry-save stage), a choice half a table per bit and alternative.
+What synthesis makes of a kind of part is one constant per family (`SHARES`), fitted to synthesised
+chips by `benchmarks/resources.py --fit`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from vle.compiler.activation import PiecewiseLinear, Table
+from vle.compiler.circuit.folding import ChipSpec
+from vle.compiler.circuit.geometry import Engine
+from vle.compiler.circuit.latency import RADIX
+from vle.compiler.circuit.registers import counter_names
+from vle.compiler.circuit.windows import error_kinds, lay_out_regions, neuron_kinds
+from vle.compiler.learning.errors import SUM_WIDTH
+from vle.compiler.learning.noise import WIDTH as DRAW_WIDTH
+from vle.compiler.learning.rate import EXPONENT_WIDTH, MANTISSA_WIDTH
+from vle.compiler.learning.traces import GUARD
+from vle.compiler.learning.updates import SIGNAL_WIDTH
+from vle.compiler.planning.mapping import Family, Style, multipliers_of
+from vle.compiler.planning.memories import memories
+from vle.compiler.planning.products import LANES, products
+
+Part = tuple[str, float]
+STATE_WIDTH = 32  # of a layer's draws
+RATE_WIDTH = MANTISSA_WIDTH + EXPONENT_WIDTH
+
+
+SHARES = {
+    "ecp5": {
+        "top": 50.0,
+        "engine": 240.0,
+        "edges": 40.0,
+        "regions": 12.0,
+        "activation": 2.4,
+        "cells": 1.5,
+        "errors": 3740.0,
+        "learning top": 410.0,
+        "softmax": 700.0,
+        "time constants": 1500.0,
+        "sensitivity": 300.0,
+    },
+}
+
+
+def estimate(chip: ChipSpec, family: Family, *, logic_neurons: bool = False) -> int:
+    """Estimate the look-up tables of a chip with its AXI top."""
+    shares = SHARES.get(family.name, SHARES["ecp5"])
+    found = parts(chip, family, logic_neurons=logic_neurons)
+    return round(sum(shares.get(kind, 1.0) * luts for kind, luts in found.items()))
+
+
+def parts(chip: ChipSpec, family: Family, *, logic_neurons: bool = False) -> dict[str, float]:
+    """Look-up tables by the kind of part, as the words make them."""
+    found: Counter[str] = Counter()
+    for kind, luts in _all(chip, family, logic_neurons):
+        found[kind] += luts  # type: ignore[assignment]
+    return dict(found)
+
+
+def _all(chip: ChipSpec, family: Family, logic_neurons: bool) -> Iterator[Part]:
+    yield "top", 1.0
+    yield from _of_bus(chip)
+    yield from _of_memories(chip, family)
+    yield from _of_products(chip, family, logic_neurons)
+    for engine in chip.engines:
+        yield "engine", 1.0
+        yield "sums", engine.pe * _row_sum(engine)
+        yield "queue", 2.0 * engine.pe * engine.acc_width
+        yield "operands", _operands(engine)
+        yield "neurons", _neurons(engine)
+        yield "activation", _activation(engine)
+        if engine.learns:
+            yield from _of_learning(chip, engine)
+    for edge in chip.edges:
+        yield "edges", 1.0
+        yield "lanes", edge.simd
+    if chip.learning is not None:
+        yield "learning top", 1.0
+        yield "softmax", float(chip.learning.loss == "cross_entropy")
+
+
+def choice(width: float, alternatives: int) -> float:
+    """Look-up tables that choose one of several words."""
+    return width * (alternatives - 1) * (1.0 if alternatives == 2 else 0.67)
+
+
+def total(width: int, words: int) -> float:
+    """Look-up tables of a sum: an adder, before it a carry-save stage for each word beyond two."""
+    return width * (1 + 2 * (words - 2)) if words > 1 else 0.0
+
+
+def tree(width: int, words: int) -> float:
+    """Look-up tables of a tree of sums, `RADIX` words per stage."""
+    luts = 0.0
+    while words > 1:
+        whole, rest = divmod(words, RADIX)
+        width += 2
+        luts += whole * total(width, RADIX) + total(width, rest)
+        words = whole + (rest > 0)
+    return luts
+
+
+def _row_sum(engine: Engine) -> float:
+    """Tree over SIMD, and the accumulator, whose old value is left out in a row's first tile."""
+    return tree(engine.weight_width + engine.operand_width, engine.simd) + 2 * engine.acc_width
+
+
+def _operands(engine: Engine) -> float:
+    sources = sum(1 + spec.recurrent for spec in engine.layers)
+    return engine.simd * engine.operand_width * (1 + choice(1.0, max(2, sources)))
+
+
+def _neurons(engine: Engine) -> float:
+    """Adders of current, `d`, `u` and `prosp`, where layers differ the choice of their shifts."""
+    product = engine.u_width + engine.constant_width + 2
+    current = engine.acc_width + (0 if engine.learns else engine.scale_width)
+    rounded = max(current, engine.u_width) + 2 * product
+    shifts = (
+        len({getattr(spec, name) for spec in engine.layers})
+        for name in ("scale_shift", "alpha_shift", "rho_shift")
+    )
+    chosen = sum(choice(2 * engine.u_width, n) for n in shifts if n > 1)
+    return rounded + 6 * engine.u_width + chosen
+
+
+def _activation(engine: Engine) -> float:
+    kinds = {spec.activation for spec in engine.layers}
+    luts = 0.0
+    straight = [kind for kind in kinds if isinstance(kind, PiecewiseLinear)]
+    if straight:
+        luts += engine.u_width + 4 * engine.rate_width + choice(2 * engine.u_width, len(straight))
+    tables = [kind for kind in kinds if isinstance(kind, Table)]
+    if tables:
+        luts += 3 * engine.u_width + 3 * engine.rate_width + choice(engine.u_width, len(tables))
+        luts += 3 * engine.u_width * any(table.tail_shift is not None for table in tables)
+    return luts + choice(engine.rate_width, len({type(kind) for kind in kinds}))
+
+
+def _of_bus(chip: ChipSpec) -> Iterator[Part]:
+    """Words that the bus reads: registers, and memories lane by lane."""
+    layers, learns = len(chip.network.layers), chip.learning is not None
+    yield "registers", 8.0 * len(counter_names(layers, learns=learns))
+    if learns:  # rates, draws, exponents
+        yield "registers", layers * choice(1.0, 4) * (2 * RATE_WIDTH + 2 * STATE_WIDTH)
+    yield "regions", float(len(lay_out_regions(chip, 0)))
+    for engine in chip.engines:
+        yield "bus words", choice(engine.weight_width, engine.lanes + 1)
+        yield "lanes", 2.0 * engine.lanes
+        kinds = len(neuron_kinds(engine)) + len(error_kinds(engine))
+        yield "bus words", 0.5 * kinds * engine.u_width
+    for edge in chip.edges:
+        yield "bus words", choice(edge.format.width, edge.simd + 1)
+
+
+def _of_memories(chip: ChipSpec, family: Family) -> Iterator[Part]:
+    """Memories made of logic: their cells, and the choice among rows of them."""
+    for need in memories(chip):
+        found = need.layout(family)
+        word = need.width * need.banks
+        if found.style is Style.DISTRIBUTED:
+            yield "cells", 4.0 * need.readers * found.cells
+            yield "rows", need.readers * choice(word, found.rows)
+        elif found.style is Style.REGISTERS:
+            yield "rows", need.readers * choice(word, need.depth) + need.depth * need.banks
+        else:
+            yield "rows", need.readers * choice(word, found.rows)
+
+
+def _of_products(chip: ChipSpec, family: Family, logic_neurons: bool) -> Iterator[Part]:
+    """Add partial products; make the products that no hard multiplier makes."""
+    for need in products(chip):
+        hard = multipliers_of(need.a, need.b, family)
+        if hard == 0 or (logic_neurons and need.kind not in LANES):
+            yield "products", float(need.times * need.a * need.b)
+        elif hard > 1:
+            yield "partial sums", need.times * 20.0 * (hard - 1)
+
+
+def _of_learning(chip: ChipSpec, engine: Engine) -> Iterator[Part]:
+    """Errors of an engine, and what its lanes, rows and columns add."""
+    yield "errors", 1.0
+    yield "errors", 0.25 * (len(engine.passes) - 1)
+    step = SIGNAL_WIDTH + engine.operand_width
+    yield "updates", engine.lanes * (2 * DRAW_WIDTH + step + 2 * engine.weight_width)
+    yield "draws", (engine.pe + engine.simd) * (STATE_WIDTH + DRAW_WIDTH)
+    if any(piece.sends or piece.loops for piece in engine.passes):
+        width = engine.weight_width + engine.error_width
+        yield "columns", engine.simd * (tree(width, engine.pe) + 3 * (width + 6))
+        senders = sum(piece.sends + piece.loops for piece in engine.passes)
+        yield "columns", engine.simd * senders * 2 * SUM_WIDTH
+    yield "signals", engine.pe * 2.0 * (SIGNAL_WIDTH + engine.error_width)
+    if engine.trace_groups:
+        word = engine.operand_width + GUARD
+        filters = 2 * (word + engine.constant_width) + 4 * word
+        yield "traces", engine.trace_groups * (filters + 3 * engine.simd * engine.operand_width)
+    if engine.learns_time_constants:
+        yield "time constants", 1.0
+        yield "sensitivity", float(any(learning.filtered for learning in engine.learning))
