@@ -89,7 +89,7 @@ class PiecewiseLinear(wiring.Component):
         positive = choose(place, [spec.positive_slope for spec in self.specs], constant)
         slope = Signal(signed(18))
         m.d.comb += slope.eq(Mux(self.prosp < 0, negative, positive))
-        return multiply(m, self.prosp, slope)
+        return multiply(m, self.prosp, slope, kind="slope")
 
 
 class Table(wiring.Component):
@@ -156,7 +156,7 @@ class Table(wiring.Component):
                 lambda shift: Cat(C(0, self.shift - shift), clamped[:shift]),
             )
         )
-        total = multiply(m, delta, Delay(m, fraction, "fraction")[2]) + below_point(
+        total = multiply(m, delta, Delay(m, fraction, "fraction")[2], kind="table") + below_point(
             Delay(m, value, "value", first=2)[4], self.shift
         )
         rate = total.shift_right(self.shift) + self._tail(m, place, clamped)[4]

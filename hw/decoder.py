@@ -13,7 +13,7 @@ READ_CLOCKS = 4
 
 
 class BusDecoder(wiring.Component):
-    """One access at a time: `done` 2 clocks after a write, 6 after a read.
+    """One access at a time: `done` 3 clocks after a write, 7 after a read.
 
     What memories and flags see of it is registered.
 
@@ -57,29 +57,30 @@ class BusDecoder(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        region, found = self._decode(m)
-        is_flag, flag = self._flag(m)
-        m.d.comb += [
+        opened, region, found, is_flag, flag = (
+            self._later(m, value) for value in (self.open, *self._decode(m), *self._flag(m))
+        )
+        m.d.comb += self.flags_data.eq(self.w_data)
+        m.d.sync += [
             self.address.eq(self.bus.addr),
             self.w_data.eq(self.bus.w_data),
-            self.flags_data.eq(self.bus.w_data),
-        ]
-        m.d.sync += [
-            self.active.eq(Mux(self.open & found, 1 << region, 0)),
             self.write.eq(0),
             self.flags_write.eq(0),
         ]
         wait = Signal(range(READ_CLOCKS))
         with m.FSM():
             with m.State("IDLE"), m.If(self.bus.read | self.bus.write):
-                m.d.sync += self.bus.error.eq(~self.open | ~(found | is_flag))
+                m.next = "DECODE"
+            with m.State("DECODE"):
+                m.d.sync += self.active.eq(Mux(opened & found, 1 << region, 0))
+                m.d.sync += self.bus.error.eq(~opened | ~(found | is_flag))
                 m.d.sync += wait.eq(0)
-                with m.If(self.bus.write | ~self.open | ~found):
+                with m.If(self.bus.write | ~opened | ~found):
                     m.d.sync += self.bus.r_data.eq(Mux(is_flag, Array(self.flags)[flag], 0))
                     m.next = "DONE"
                 with m.Else():
                     m.next = "READ"
-                with m.If(self.bus.write & self.open):
+                with m.If(self.bus.write & opened):
                     m.d.sync += self.write.eq(Mux(found, 1 << region, 0))
                     m.d.sync += self.flags_write.eq(Mux(is_flag, 1 << flag, 0))
             with m.State("READ"):
@@ -88,8 +89,16 @@ class BusDecoder(wiring.Component):
                     m.next = "DONE"
             with m.State("DONE"):
                 m.d.comb += self.bus.done.eq(1)
+                m.d.sync += self.active.eq(0)
                 m.next = "IDLE"
         return m
+
+    @staticmethod
+    def _later(m: Module, value: Value) -> Signal:
+        """Return the value a clock later."""
+        register = Signal.like(value)
+        m.d.sync += register.eq(value)
+        return register
 
     def _decode(self, m: Module) -> tuple[Signal, Signal]:
         """Region at the address, and whether there is a word."""

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 from vle.compiler.circuit.edges import Edge
 from vle.compiler.circuit.registers import lane_bits
 from vle.hw.bus import AccessSignature
-from vle.hw.primitives import RegisteredMemory
+from vle.hw.primitives import RegisteredMemory, registers_first
 
 
 class FrameBuffer(wiring.Component):
@@ -17,8 +17,8 @@ class FrameBuffer(wiring.Component):
 
     After reset it holds one frame of zeros, unless it is fed by the input. Words of a frame come
     in the order of columns, one per clock; the reader sees `simd` columns at once, one clock after
-    `tile`. A frame may be committed before its last words are written, by a writer that knows when
-    they come.
+    `tile`, or two where memories are better registered at once (`registers_first`). A frame may be
+    committed before its last words are written, by a writer that knows when they come.
 
     Parameters
     ----------
@@ -83,7 +83,8 @@ class FrameBuffer(wiring.Component):
             m.d.sync += [r_slot.eq(self._after(r_slot)), self.zero.eq(0)]
         self._flags(m, held, r_slot)
         lane, tile = self._write_position(m, w_slot)
-        self._memory(m, lane, Cat(tile, w_slot), r_slot)
+        latency = 2 if registers_first(platform) else 1
+        self._memory(m, lane, Cat(tile, w_slot), r_slot, latency)
         return m
 
     def _slot(self, m: Module, init: int) -> Signal:
@@ -144,11 +145,11 @@ class FrameBuffer(wiring.Component):
             m.d.sync += [column.eq(0), lane.eq(first), tile.eq(0)]
         return lane, tile
 
-    def _memory(self, m: Module, lane: Signal, position, r_slot: Signal) -> None:
+    def _memory(self, m: Module, lane: Signal, position, r_slot: Signal, latency: int) -> None:
         """One word of all lanes per tile; the bus reads and writes the frame to be read next."""
         width, simd, access = self.edge.format.width, self.edge.simd, self.access
         m.submodules.memory = memory = RegisteredMemory(
-            width * simd, self.edge.slots << self.tile_bits, lanes=simd, latency=1
+            width * simd, self.edge.slots << self.tile_bits, lanes=simd, latency=latency
         )
         bits = lane_bits(simd)
         bus_lane, bus_position = access.address[:bits], Cat(access.address[bits:], r_slot)

@@ -145,8 +145,8 @@ class NeuronPipeline(wiring.Component):
         d = Signal(signed(engine.u_width + 1))
         m.d.sync += d.eq(current - u[front + CURRENT_STAGE])
         at, addend = (place[front + 5], place[front + 6]), u[front + 5]
-        moved = self._rounded_sum(m, at, addend, multiply(m, d, alpha), "alpha_shift")
-        far = multiply(m, d, rho)
+        near, far = (multiply(m, d, word, kind="alpha, rho") for word in (alpha, rho))
+        moved = self._rounded_sum(m, at, addend, near, "alpha_shift")
         ahead = self._rounded_sum(m, at, addend, far, "rho_shift")
         if engine.learns_time_constants:
             m.d.comb += self.time_constants.d.eq(d)
@@ -191,7 +191,7 @@ class NeuronPipeline(wiring.Component):
         else:
             scale, bias = self._read_ahead(m, "scale", "bias")
             bias = Delay(m, bias, "bias")[1]
-            product = multiply(m, self.acc, scale)
+            product = multiply(m, self.acc, scale, kind="scale")
         at = (place[front + 1], place[front + 2])
         total = self._rounded_sum(m, at, bias, product, "scale_shift")
         current, over = Signal(signed(engine.u_width)), Signal()

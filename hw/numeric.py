@@ -59,9 +59,11 @@ def constant(value: int) -> Value:
     return C(value, Value.cast(C(value)).shape().width + 1).as_signed()
 
 
-def multiply(m: Module, a: Value, b: Value, *, clocks: int = 2, lane: bool = False) -> Value:
+def multiply(
+    m: Module, a: Value, b: Value, *, clocks: int = 2, lane: bool = False, kind: str = ""
+) -> Value:
     """Product of any widths, 1 or 2 clocks later; see `vle.hw.primitives.Product`."""
-    product = Product(a.shape(), b.shape(), behind=clocks, lane=lane)
+    product = Product(a.shape(), b.shape(), behind=clocks, lane=lane, kind=kind)
     m.submodules += product
     m.d.comb += [product.a.eq(a), product.b.eq(b)]
     return product.o

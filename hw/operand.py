@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Value
+from collections.abc import Iterator
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import C, Cat, Module, Mux, Value
 from amaranth.lib import enum, wiring
 from amaranth.lib.wiring import In, Out
 
 from vle.compiler.circuit.geometry import Engine, Pass
+from vle.hw.numeric import Delay
+from vle.hw.primitives import registers_first
 
 
 class Source(enum.Enum, shape=2):
@@ -18,7 +24,10 @@ class Source(enum.Enum, shape=2):
 
 
 class Operand(wiring.Component):
-    """Choice of the frame words of the layer at work, registered: latency 1 clock.
+    """Choice of the frame words of the layer at work; latency 1 clock.
+
+    Where memories are better registered at once (`registers_first`) the words come with the clock
+    of the operands, and only what chooses is registered here.
 
     The tile in which a layer's inputs end and its own rates begin takes lanes of both.
 
@@ -55,34 +64,37 @@ class Operand(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        with m.Switch(self.place):
-            for k, piece in enumerate(self.engine.passes):
-                with m.Case(k) if k + 1 < len(self.engine.passes) else m.Default():
-                    self._choose(m, k, piece)
+        late, chosen = registers_first(platform), []
+        for k, piece in enumerate(self.engine.passes):
+            for words, take in self._sources(k, piece):
+                taken = Delay(m, take, "taken")[int(late)]
+                chosen.append(Mux(taken, words, 0))
+        domain = m.d.comb if late else m.d.sync
+        domain += self.o.eq(reduce(or_, chosen))
         return m
 
-    def _choose(self, m: Module, k: int, piece: Pass) -> None:
-        x = self._extend(self[f"x{k}"], piece.spec.x_format.width, self.zero_x)
+    def _sources(self, k: int, piece: Pass) -> Iterator[tuple[Value, Value]]:
+        """Words of the layer at place `k`, 0 in other lanes, and when to take them."""
+        here = self.place == k
+        x = self._extend(self[f"x{k}"], piece.spec.x_format.width)
         if not piece.spec.recurrent:
-            m.d.sync += self.o.eq(x)
+            yield x, here & ~self.zero_x
             return
-        loop = self._extend(self[f"loop{k}"], piece.spec.rate_format.width, self.zero_loop)
+        loop = self._extend(self[f"loop{k}"], piece.spec.rate_format.width)
         split = piece.spec.inputs % piece.simd * self.engine.operand_width
-        with m.Switch(self.source):
-            with m.Case(Source.INPUT):
-                m.d.sync += self.o.eq(x)
-            with m.Case(Source.BOTH):
-                m.d.sync += self.o.eq(Cat(x[:split], loop[split:]))
-            with m.Default():
-                m.d.sync += self.o.eq(loop)
+        from_x, from_loop = here & ~self.zero_x, here & ~self.zero_loop
+        yield x[:split], from_x & (self.source != Source.LOOP)
+        yield Cat(C(0, split), x[split:]), from_x & (self.source == Source.INPUT)
+        yield loop[:split], from_loop & (self.source == Source.LOOP)
+        yield Cat(C(0, split), loop[split:]), from_loop & (self.source != Source.INPUT)
 
-    def _extend(self, words: Value, width: int, zero: Value) -> Value:
+    def _extend(self, words: Value, width: int) -> Value:
         """Lanes of the engine's width."""
-        if width < self.engine.operand_width:
-            lanes = [words.word_select(lane, width) for lane in range(self.engine.simd)]
-            more = self.engine.operand_width - width
-            words = Cat(Cat(lane, lane[-1].replicate(more)) for lane in lanes)
-        return Mux(zero, 0, words)
+        if width == self.engine.operand_width:
+            return words
+        lanes = [words.word_select(lane, width) for lane in range(self.engine.simd)]
+        more = self.engine.operand_width - width
+        return Cat(Cat(lane, lane[-1].replicate(more)) for lane in lanes)
 
     def __getitem__(self, name: str):
         return getattr(self, name)

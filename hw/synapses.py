@@ -15,7 +15,7 @@ from vle.hw.bus import AccessSignature
 from vle.hw.column_sums import ColumnSums
 from vle.hw.noise import STATE_WIDTH
 from vle.hw.numeric import Delay
-from vle.hw.primitives import Product, RegisteredMemory
+from vle.hw.primitives import Product, Products, RegisteredMemory
 from vle.hw.weight_update import WeightUpdate
 
 
@@ -110,10 +110,9 @@ class SynapseArray(wiring.Component):
         engine, sums_stage = self.engine, PRODUCT_STAGE + tree_stages(self.engine.simd)
         weights = self._weights(m)
         first, last = Delay(m, self.first, "first"), Delay(m, self.valid & self.last, "last")
-        accumulators = []
+        products, accumulators = self._products(m, weights), []
         for row in range(engine.pe):
-            products = [self._product(m, weights, row, column) for column in range(engine.simd)]
-            total = self._tree(m, products)
+            total = self._tree(m, products[row * engine.simd :][: engine.simd])
             acc = Signal(signed(engine.acc_width), name=f"acc{row}")
             m.d.sync += acc.eq(Mux(first[sums_stage], 0, acc) + total)
             accumulators.append(acc)
@@ -196,15 +195,20 @@ class SynapseArray(wiring.Component):
             memory.w_data.eq(data),
             memory.w_en.eq(enable),
             memory.r_addr.eq(Mux(access.active, bus_word, self.address)),
-            access.r_data.eq(memory.r_data.word_select(bus_lane, width).as_signed()),
         ]
+        m.d.sync += access.r_data.eq(memory.r_data.word_select(bus_lane, width).as_signed())
         return memory.r_data
 
-    def _product(self, m: Module, weights: Value, row: int, column: int) -> Value:
-        engine = self.engine
-        weight = weights.word_select(row * engine.simd + column, engine.weight_width)
-        operand = self.operand.word_select(column, engine.operand_width)
-        return self._multiplied(m, weight, operand, f"product{row}_{column}")
+    def _products(self, m: Module, weights: Value) -> list[Value]:
+        """Weights times operands, 2 clocks, row by row."""
+        engine, widths = self.engine, (self.engine.weight_width, self.engine.operand_width)
+        m.submodules.products = products = Products(engine.lanes, *map(signed, widths))
+        for lane in range(engine.lanes):
+            m.d.comb += [
+                products.a[lane].eq(weights.word_select(lane, widths[0])),
+                products.b[lane].eq(self.operand.word_select(lane % engine.simd, widths[1])),
+            ]
+        return list(products.o)
 
     @staticmethod
     def _multiplied(m: Module, weight: Value, factor: Value, name: str) -> Value:

@@ -21,6 +21,8 @@ ADDRESS = 14
 class ECP5:
     """Hooks of the family."""
 
+    registers_first = True
+
     def get_product(self, product: Product) -> Module:
         """Build a product of hard multipliers, their input and output registers used first."""
         a, b, parts = product.a, product.b, []

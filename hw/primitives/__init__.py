@@ -5,7 +5,7 @@ Amaranth's own library does; where there is none it is plain logic of the same l
 clock. `vle.hw.families` has the hooks.
 """
 
-from vle.hw.primitives.memory import RegisteredMemory
-from vle.hw.primitives.product import Product
+from vle.hw.primitives.memory import RegisteredMemory, registers_first
+from vle.hw.primitives.product import Product, Products
 
-__all__ = ["Product", "RegisteredMemory"]
+__all__ = ["Product", "Products", "RegisteredMemory", "registers_first"]

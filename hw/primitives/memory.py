@@ -13,6 +13,15 @@ from amaranth.utils import ceil_log2
 APART = {"no_rw_check": 1}  # yosys need not keep up what a clash of read and write would show
 
 
+def registers_first(platform) -> bool:
+    """Whether a memory's word is better registered before logic than behind it.
+
+    So it is where blocks have a register for it; elsewhere it would be one more for every memory
+    that the logic chooses from.
+    """
+    return getattr(platform, "registers_first", False)
+
+
 class RegisteredMemory(wiring.Component):
     """One port to read, `latency` clocks from address to word, and one to write.
 

@@ -30,6 +30,9 @@ class Product(wiring.Component):
     lane
         Whether it is one of the many of a synapse array: where hard multipliers are few, these
         have them.
+    kind
+        What it is for, as `vle.compiler.planning.products` names it: of the others, where hard
+        multipliers are few, some kinds have them and some have none.
 
     Members
     -------
@@ -39,12 +42,21 @@ class Product(wiring.Component):
         Their product, as wide as both together.
     """
 
-    def __init__(self, a: Shape, b: Shape, *, before: int = 0, behind: int = 2, lane: bool = False):
+    def __init__(
+        self,
+        a: Shape,
+        b: Shape,
+        *,
+        before: int = 0,
+        behind: int = 2,
+        lane: bool = False,
+        kind: str = "",
+    ):
         if before not in (0, 1) or behind not in (1, 2):
             raise ValueError(
                 f"registers of a product must be 0 or 1 before, 1 or 2 behind, not {before, behind}"
             )
-        self.before, self.behind, self.lane = before, behind, lane
+        self.before, self.behind, self.lane, self.kind = before, behind, lane, kind
         shape = Value.cast(Signal(a) * Signal(b)).shape()
         super().__init__({"a": In(a), "b": In(b), "o": Out(shape)})
 
@@ -64,6 +76,43 @@ class Product(wiring.Component):
             parts.append(part.shift_left(x_place + y_place))
         total = sum(parts[1:], start=parts[0])[: len(self.o)]
         m.d.comb += self.o.eq(registered(m, total, self.behind - 1))
+        return m
+
+
+class Products(wiring.Component):
+    """Products of the same shapes side by side, 2 clocks: those of a synapse array.
+
+    Parameters
+    ----------
+    count
+        How many.
+    a, b
+        Shapes of their factors.
+
+    Members
+    -------
+    a, b, o
+        Factors and products.
+    """
+
+    def __init__(self, count: int, a: Shape, b: Shape):
+        self.count, self.each = count, (a, b)
+        shape = Value.cast(Signal(a) * Signal(b)).shape()
+        super().__init__(
+            {"a": In(a).array(count), "b": In(b).array(count), "o": Out(shape).array(count)}
+        )
+
+    def elaborate(self, platform) -> Module:
+        if hasattr(platform, "get_products"):
+            return platform.get_products(self)
+        return self.apart()
+
+    def apart(self) -> Module:
+        """Return them as products of their own."""
+        m = Module()
+        for k in range(self.count):
+            m.submodules[f"product{k}"] = one = Product(*self.each, lane=True)
+            m.d.comb += [one.a.eq(self.a[k]), one.b.eq(self.b[k]), self.o[k].eq(one.o)]
         return m
 
 
