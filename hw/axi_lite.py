@@ -1,4 +1,4 @@
-"""AXI4-Lite port and the bridge from it to the register bus."""
+"""AXI4-Lite port, and the bridges between it and the register bus."""
 
 from __future__ import annotations
 
@@ -144,3 +144,47 @@ class Bridge(wiring.Component):
     @staticmethod
     def _response(error):
         return error << 1  # SLVERR where set
+
+
+class Master(wiring.Component):
+    """Makes transfers of AXI4-Lite of accesses on the bus; no clock of its own.
+
+    Parameters
+    ----------
+    addr_width
+        Bits of a word address on the bus.
+
+    Members
+    -------
+    bus : In(BusSignature(addr_width))
+        From the initiator.
+    axi : Out(Signature(addr_width + 2))
+        To the subordinate; all four strobes are set.
+    """
+
+    def __init__(self, addr_width: int) -> None:
+        super().__init__(
+            {"bus": In(BusSignature(addr_width)), "axi": Out(Signature(addr_width + 2))}
+        )
+
+    def elaborate(self, platform) -> Module:
+        """Offer address and data until each is taken, wait for the response."""
+        m = Module()
+        axi, bus = self.axi, self.bus
+        for channel, way in (("ar", bus.read), ("aw", bus.write), ("w", bus.write)):
+            valid, ready = (getattr(axi, channel + name) for name in ("valid", "ready"))
+            taken = Signal(name=f"{channel}_taken")
+            m.d.comb += valid.eq(way & ~taken)
+            m.d.sync += taken.eq(way & (taken | ready) & ~bus.done)
+        m.d.comb += [
+            axi.araddr.eq(bus.addr << 2),
+            axi.awaddr.eq(bus.addr << 2),
+            axi.wdata.eq(bus.w_data),
+            axi.wstrb.eq(0b1111),
+            axi.rready.eq(bus.read),
+            axi.bready.eq(bus.write),
+            bus.r_data.eq(axi.rdata),
+            bus.done.eq(Mux(bus.read, axi.rvalid, bus.write & axi.bvalid)),
+            bus.error.eq(Mux(bus.read, axi.rresp.as_value(), axi.bresp.as_value())[1]),
+        ]
+        return m

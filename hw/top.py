@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Value, signed
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import Out
 
 from vle.compiler.circuit.folding import ChipSpec
 from vle.compiler.circuit.registers import register_map
 from vle.hw import axi_lite, axi_stream
 from vle.hw.control import Control
 from vle.hw.network import NetworkCore
+from vle.hw.ports import FLAGS, chip_ports
 from vle.hw.probes import Probes
 
 TRACE = wiring.Signature(
@@ -35,8 +36,6 @@ LEARNING_TRACE = wiring.Signature(
         "exponent": Out(signed(8)),
     }
 )
-FLAGS = ("start", "target", "freeze")  # TUSER of an input frame, from the lowest bit
-PROBE_USER = 32
 
 
 class Top(wiring.Component):
@@ -72,21 +71,9 @@ class Top(wiring.Component):
     def __init__(self, chip: ChipSpec, *, trace: bool = False) -> None:
         self.chip, self.with_trace = chip, trace
         self.map = register_map(chip)
-        layers = chip.network.layers
-        learns = chip.learning is not None
-        word = axi_stream.word_width
-        ports = {
-            "s_axis": In(
-                axi_stream.Signature(word(layers[0].x_format.width), len(FLAGS) if learns else 1)
-            ),
-            "m_axis": Out(axi_stream.Signature(word(layers[-1].rate_format.width))),
-            "s_axil": In(axi_lite.Signature(self.map.address_width + 2)),
-        }
-        if learns:
-            ports["s_axis_target"] = In(axi_stream.Signature(word(target_width(chip))))
-            ports["m_axis_probe"] = Out(axi_stream.Signature(32, PROBE_USER))
+        ports = chip_ports(chip)
         if trace:
-            self.trace_signature = LEARNING_TRACE if learns else TRACE
+            self.trace_signature = TRACE if chip.learning is None else LEARNING_TRACE
             ports["trace"] = Out(self.trace_signature).array(len(chip.folding.engines))
         super().__init__(ports)
 
@@ -156,11 +143,6 @@ class Top(wiring.Component):
             if self.chip.learning is not None:
                 valid = core.trace_valid[engine] & ~core.trace_held[engine]
                 m.d.comb += port.valid.eq(valid)
-
-
-def target_width(chip: ChipSpec) -> int:
-    """Bits of a word of a target: a rate of the top layer, a probability, or an error."""
-    return max(16, chip.network.layers[-1].rate_format.width)
 
 
 def _each(m: Module, ours, theirs) -> None:

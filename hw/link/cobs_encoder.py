@@ -1,0 +1,93 @@
+"""From frames to bytes on the line."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from vle.hw.bus import APART
+from vle.hw.link.token import TOKEN
+
+DEPTH = 512  # bytes: a frame on its way in, another on its way out
+
+
+class CobsEncoder(wiring.Component):
+    """Consistent overhead byte stuffing by a ring in which codes are filled in.
+
+    The place of each 0 is left open; when the next comes, or the end, the distance is written
+    there. So one byte goes in per clock, and none is read twice. The line sees a frame when it is
+    whole, and then without a gap: 1 byte per clock, first one 4 clocks after the end.
+
+    Parameters
+    ----------
+    depth
+        Bytes of the ring, a power of two; a frame has at most half of that, less 3.
+
+    Members
+    -------
+    i : In(stream.Signature(TOKEN))
+        Bytes of a frame, then its end.
+    o : Out(stream.Signature(8))
+        Bytes for the line, a 0 behind each frame.
+    free : Out(1)
+        There is room for a frame; one begins only then.
+    empty : Out(1)
+        Nothing is on its way.
+    """
+
+    def __init__(self, depth: int = DEPTH) -> None:
+        self.depth = depth
+        super().__init__(
+            {
+                "i": In(stream.Signature(TOKEN)),
+                "o": Out(stream.Signature(8)),
+                "free": Out(1),
+                "empty": Out(1),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        m.submodules.ring = ring = Memory(shape=8, depth=self.depth, init=[], attrs=APART)
+        w_port, r_port = ring.write_port(), ring.read_port()
+        code = Signal(range(self.depth))  # the place that is open; the line sees what is before it
+        write = Signal(range(self.depth), init=1)
+        read, following, used = Signal.like(code), Signal.like(code), Signal.like(code)
+        sealed, standing = Signal.like(code), Signal()
+        token = self.i.p
+        m.d.comb += [
+            used.eq(write - read),
+            self.free.eq(~used[-1]),
+            self.empty.eq(read == sealed),
+            # a byte is written where it belongs; 0 and the end close what is open
+            w_port.addr.eq(Mux(token.end | (token.data == 0), code, write)),
+            w_port.data.eq(Mux(token.end | (token.data == 0), write - code, token.data)),
+        ]
+        with m.FSM():
+            with m.State("FRAME"):
+                m.d.comb += [self.i.ready.eq(1), w_port.en.eq(self.i.valid)]
+                with m.If(self.i.valid):
+                    with m.If(token.end):
+                        m.next = "END"
+                    with m.Else():
+                        m.d.sync += write.eq(write + 1)
+                        with m.If(token.data == 0):
+                            m.d.sync += code.eq(write)
+            with m.State("END"):
+                m.d.comb += [w_port.en.eq(1), w_port.addr.eq(write), w_port.data.eq(0)]
+                m.d.sync += write.eq(write + 1)
+                m.next = "SEAL"
+            with m.State("SEAL"):
+                m.d.sync += [code.eq(write), sealed.eq(write), write.eq(write + 1)]
+                m.next = "FRAME"
+        # towards the line: the byte at `read` is asked for again until it is taken
+        m.d.comb += [
+            following.eq(read + (self.o.valid & self.o.ready)),
+            r_port.addr.eq(following),
+            self.o.payload.eq(r_port.data),
+            self.o.valid.eq(standing),
+        ]
+        m.d.sync += [read.eq(following), standing.eq(following != sealed)]
+        return m

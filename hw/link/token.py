@@ -1,0 +1,27 @@
+"""Bytes of frames, and where a frame ends."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from amaranth.lib import data
+
+# `end` set: the frame is over, and `data` 0 says that it was whole
+TOKEN = data.StructLayout({"data": 8, "end": 1})
+
+
+class Kind(IntEnum):
+    """Types of frames."""
+
+    HELLO = 1
+    REQUEST = 2
+    STEPS = 3
+    HOST_ACK = 4
+    RESEND = 5
+    WELCOME = 9
+    RESPONSE = 10
+    OUTPUT = 11
+    PROBE = 12
+    ACK = 13
+    REFUSED = 14
+    GAP = 15
