@@ -72,7 +72,7 @@ def _learning(manifest: dict[str, Any], hold: int) -> Constants:
     """Say whether and how the chip learns; a chip that does not has a target of 0 bits."""
     given, beta = manifest.get("learning"), manifest["reference"]["beta"]
     plain = [("VLE_LEARNS", str(int(given is not None))), ("VLE_HOLD", str(hold if given else 1))]
-    plain += [("VLE_SOFTMAX", str(int(bool(given) and given["loss"] == "cross_entropy")))]
+    plain += [("VLE_SOFTMAX", str(int((given or {}).get("loss") == "cross_entropy")))]
     if not given:
         zero = [("WIDTH", "0"), ("BYTES", "0"), ("F_BITS", "0"), ("SCALE", "1.0")]
         return [*plain, *((f"VLE_TARGET_{name}", value) for name, value in zero)]
