@@ -36,7 +36,7 @@ def save(design: Design, folder: str | os.PathLike[str], *, verilog: bool = Fals
     folder
         Where to; a folder that is not a bundle, or holds files beside one, is never replaced.
     verilog
-        Whether to generate `top.v`. The compiler does not depend on the generator: it is imported
+        Whether to generate `top.v` and `device.v`. The compiler does not depend on the generator: it is imported
         here, by name, only where Verilog is asked for.
 
     Raises
@@ -61,9 +61,10 @@ def contents(design: Design, *, verilog: bool = False) -> dict[str, bytes]:
         "vle_model.h": c_header(manifest, default_hold(design.reference)).encode(),
     }
     if verilog:
-        from vle.hw.verilog import generate  # noqa: PLC0415 - see `save`
+        from vle.hw.verilog import generate, generate_device  # noqa: PLC0415 - see `save`
 
         files["top.v"] = generate(design.chip).encode()
+        files["device.v"] = generate_device(design.chip).encode()
     manifest["files"] = {name: _digest(data) for name, data in sorted(files.items())}
     manifest["sha256"] = _digest(_json(manifest))
     return {MANIFEST: _json(manifest), **files}
