@@ -17,6 +17,7 @@ from vle.compiler.learning.errors import sum_width
 from vle.compiler.learning.updates import SIGNAL_WIDTH
 from vle.compiler.planning.mapping import Family, Layout, Style, layout
 
+PROBED = (64, 15)  # bits of a probed word with all that is said of it, and how many may wait
 LONG_ROW = 3  # tiles from which a row's sums of errors lie in a memory rather than in registers
 
 
@@ -62,7 +63,7 @@ class MemoryNeed(NamedTuple):
 
 
 def memories(chip: ChipSpec) -> tuple[MemoryNeed, ...]:
-    """Return all memories of a chip's core, queues among them."""
+    """Return all memories of a chip, queues among them."""
     return (*_all(chip),)
 
 
@@ -84,6 +85,7 @@ def _all(chip: ChipSpec) -> Iterator[MemoryNeed]:
     if chip.learning is not None:
         spec = target_spec(chip.learning)
         yield MemoryNeed("targets", 0, spec.width, spec.slots * spec.stride)
+        yield MemoryNeed("probes", 0, *PROBED)
 
 
 def _of_engine(engine: Engine) -> Iterator[MemoryNeed]:

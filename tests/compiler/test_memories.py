@@ -10,7 +10,7 @@ from amaranth.back import rtlil
 
 from vle.compiler import LearningOptions, compile_model
 from vle.compiler.planning.memories import memories
-from vle.hw.network import NetworkCore
+from vle.hw.top import Top
 from vle.sim import Layer, Network
 
 
@@ -51,7 +51,7 @@ CASES = {
 def test_memories_are_those_of_the_circuit(case, lanes):
     model, learning = CASES[case]
     design = compile_model(model, lanes=lanes, learning=learning or False)
-    text = rtlil.convert(NetworkCore(design.chip), emit_src=False)
+    text = rtlil.convert(Top(design.chip), emit_src=False)
     found = Counter()
     for width, words in re.findall(r"^\s+memory width (\d+) size (\d+) ", text, re.M):
         found[int(width) * int(words)] += 1
