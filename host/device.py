@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Iterable
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,6 +20,9 @@ from vle.host.parameters import Parameters
 from vle.host.snapshot import Snapshot
 from vle.host.state import State
 from vle.host.transport import Transport
+
+if TYPE_CHECKING:
+    from vle.host.streaming import Frames
 
 IDENTITY, VERSION = 0x564C4531, 1
 COUNTERS = ("current", "prosp", "rate")
@@ -70,7 +73,12 @@ class Device(Learner):
         running.reset(self.chip)
 
     def run(
-        self, x: ArrayLike, *, aligned: bool | None = None, reset: bool = True
+        self,
+        x: ArrayLike,
+        *,
+        aligned: bool | None = None,
+        reset: bool = True,
+        progress: running.Progress | None = None,
     ) -> NDArray[np.float64]:
         """Run a signal in real units, without learning from it.
 
@@ -85,6 +93,8 @@ class Device(Learner):
             as the network says.
         reset
             Put all state to 0 before; False continues where the last run stopped.
+        progress
+            Told now and then how many steps were done since the last time.
 
         Returns
         -------
@@ -99,11 +109,18 @@ class Device(Learner):
             Where the chip does not answer in time.
         """
         raw, clamped = self.bundle.layers[0].x.quantize(finite("x", x))
-        output = self.run_raw(raw, aligned=aligned, reset=reset)
+        output = self.run_raw(raw, aligned=aligned, reset=reset, progress=progress)
         self.input_saturation += clamped
         return self.bundle.layers[-1].rate.real(output)
 
-    def run_raw(self, x: ArrayLike, *, aligned: bool | None = None, reset: bool = True) -> Raw:
+    def run_raw(
+        self,
+        x: ArrayLike,
+        *,
+        aligned: bool | None = None,
+        reset: bool = True,
+        progress: running.Progress | None = None,
+    ) -> Raw:
         """Run on raw input words; as `run`, but integers in and out.
 
         Raises
@@ -113,7 +130,47 @@ class Device(Learner):
         """
         words = running.checked(self.bundle, x)
         aligned = self.bundle.aligned if aligned is None else aligned
-        return running.run(self.chip, words, aligned=aligned, begin=reset)
+        return running.run(self.chip, words, aligned=aligned, begin=reset, progress=progress)
+
+    def stream(
+        self, x: Frames, *, aligned: bool | None = None, reset: bool = True, ahead: int = 64
+    ) -> AsyncGenerator[NDArray[np.float64], None]:
+        """Run a signal that comes bit by bit: ``async for y in device.stream(x)``.
+
+        No frame is taken from `x` before the answers to those before are taken, but for some that
+        go to the chip together. Whoever leaves the loop, or is cancelled, leaves a device that can
+        be used: the steps that have begun are ended first.
+
+        Parameters
+        ----------
+        x
+            An iterable or an asynchronous iterable of frames ``(inputs,)`` in real units. A signal
+            that is being measured should be of the second kind: a frame of it that has come does
+            not wait for those that have not.
+        aligned, reset
+            As of `run`. Aligned, the answer to a frame comes when `latency_steps` more have gone
+            in, or the signal has ended.
+        ahead
+            Most frames that go to the chip together.
+
+        Yields
+        ------
+        For each frame its answer ``(outputs,)``.
+
+        Raises
+        ------
+        ValueError
+            For a frame of the wrong shape, or with numbers that are not finite.
+        TransportError
+            Where the chip does not answer in time.
+        """
+        from vle.host.streaming import stream  # noqa: PLC0415 - imports asyncio
+
+        aligned = self.bundle.aligned if aligned is None else aligned
+        return stream(self.chip, x, self._clamped, aligned=aligned, reset=reset, ahead=ahead)
+
+    def _clamped(self, count: int) -> None:
+        self.input_saturation += count
 
     def read_parameters(self) -> list[Parameters]:
         """Read the parameters of all layers from the chip."""

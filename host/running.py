@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,7 +13,8 @@ from vle.host.checks import integers
 from vle.host.chip import CLEAR, Chip, Raw
 from vle.host.transport import Lesson
 
-WINDOW = 500  # steps between two looks at a chip that learns
+WINDOW = 500  # steps between two looks at a chip that learns, or two signs of progress
+Progress = Callable[[int], None]  # told how many steps were done since the last time
 
 
 def reset(chip: Chip) -> None:
@@ -38,7 +39,9 @@ def checked(bundle: Bundle, x: ArrayLike) -> Raw:
     return integers("x", words, bundle.layers[0].x.limits)
 
 
-def run(chip: Chip, words: Raw, *, aligned: bool, begin: bool) -> Raw:
+def run(
+    chip: Chip, words: Raw, *, aligned: bool, begin: bool, progress: Progress | None = None
+) -> Raw:
     """Run one sequence or a batch of them.
 
     Raises
@@ -46,27 +49,40 @@ def run(chip: Chip, words: Raw, *, aligned: bool, begin: bool) -> Raw:
     ValueError
         For a batch that is not to begin at reset.
     """
+    told = progress or (lambda steps: None)
+    pieces = progress is not None
     if words.ndim == 2:
-        return _sequence(chip, words, aligned=aligned, begin=begin)
+        return _sequence(chip, words, told, aligned=aligned, begin=begin, pieces=pieces)
     if not begin:
         raise ValueError("x must be one sequence (T, inputs) where it continues another")
     output = np.empty((*words.shape[:2], chip.bundle.outputs), np.int64)
     for k in range(words.shape[1]):
-        output[:, k] = _sequence(chip, words[:, k], aligned=aligned, begin=True)
+        one = words[:, k]
+        output[:, k] = _sequence(chip, one, told, aligned=aligned, begin=True, pieces=pieces)
     return output
 
 
-def _sequence(chip: Chip, frames: Raw, *, aligned: bool, begin: bool) -> Raw:
-    outputs, late = chip.bundle.outputs, chip.bundle.latency_steps if aligned else 0
+def _sequence(
+    chip: Chip, frames: Raw, told: Progress, *, aligned: bool, begin: bool, pieces: bool
+) -> Raw:
+    late = chip.bundle.latency_steps if aligned else 0
     sent = np.concatenate([frames, np.zeros((late, frames.shape[1]), frames.dtype)])
     if begin:
         reset(chip)
-    if chip.bundle.learning is None:
-        start = (np.arange(len(sent)) == 0) & aligned
-        got = chip.transport.exchange(sent.astype(np.int32), start, outputs).astype(np.int64)
-    else:
-        got = _taught(chip, lessons.silent(sent, outputs, begins=aligned))
-    return got[late:]
+    got = []
+    for first, end in _windows(len(sent), WINDOW if pieces else max(1, len(sent))):
+        got.append(exchange(chip, sent[first:end], aligned and not first))
+        told(min(end, len(frames)) - min(first, len(frames)))
+    return np.concatenate(got)[late:] if got else np.zeros((0, chip.bundle.outputs), np.int64)
+
+
+def exchange(chip: Chip, frames: Raw, begins: bool) -> Raw:
+    """Send raw frames and return as many; the first may begin a sequence."""
+    outputs = chip.bundle.outputs
+    if chip.bundle.learning is not None:
+        return _taught(chip, lessons.silent(frames, outputs, begins=begins))
+    start = (np.arange(len(frames)) == 0) & begins
+    return chip.transport.exchange(frames.astype(np.int32), start, outputs).astype(np.int64)
 
 
 def _taught(chip: Chip, lesson: Lesson) -> Raw:
@@ -87,7 +103,7 @@ def learn(chip: Chip, lesson: Lesson, *, watch: bool) -> Raw:
     found = np.empty((len(lesson.frames), outputs), np.int64)
     with chip.halted():
         before = divergence.Vitals.of(chip)
-    for begin, end in _windows(len(lesson.frames)):
+    for begin, end in _windows(len(lesson.frames), WINDOW):
         part = lesson.part(begin, end)
         found[begin:end] = _taught(chip, part)
         with chip.halted():
@@ -98,8 +114,8 @@ def learn(chip: Chip, lesson: Lesson, *, watch: bool) -> Raw:
     return found
 
 
-def _windows(steps: int) -> Iterable[tuple[int, int]]:
-    return ((begin, min(begin + WINDOW, steps)) for begin in range(0, steps, WINDOW))
+def _windows(steps: int, size: int) -> Iterable[tuple[int, int]]:
+    return ((begin, min(begin + size, steps)) for begin in range(0, steps, size))
 
 
 def default_hold(bundle: Bundle) -> int:

@@ -35,7 +35,7 @@ class SpiLine:
 
     def __init__(self, spi: Spi, name: str = "spi") -> None:
         self._spi, self.name = spi, name
-        self._come = bytearray()
+        self._come, self._ended = bytearray(), True
 
     def now(self) -> float:
         """Seconds of a clock that never goes back."""
@@ -48,8 +48,8 @@ class SpiLine:
                 got = bytes(self._spi.xfer2(list(data[at : at + MOST])))
             except OSError as error:
                 raise TransportError(f"{self.name}: the bus is gone ({error})") from error
-            if self._come or any(got):
-                self._come += got
+            self._come += got if any(got) else got[: not self._ended]  # a zero ends a frame
+            self._ended = not got[-1]
 
     def read(self, seconds: float) -> bytes:
         """Return what has come, and clock zeros until something does."""

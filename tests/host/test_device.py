@@ -332,7 +332,7 @@ def test_wrong_signals_are_refused(device, x, rule):
         ("build", "of the form sim:DIR"),
         ("usb:1", "usb: is not supported"),
         ("serial:/dev/nowhere", "/dev/nowhere cannot be opened"),
-        ("serial:/dev/null", "/dev/null must be a serial port"),
+        ("serial:/dev/null", "/dev/null cannot be opened"),
         ("serial:/dev/null?rate=1", "after . in an address must come baud=N, not 'rate=1'"),
         ("serial:/dev/null?baud=0", "baud in an address must be above 0"),
         ("spi:nowhere", "must be of the form /dev/spidev0.0, not 'nowhere'"),
