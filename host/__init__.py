@@ -4,7 +4,7 @@ from vle.host.device import Device
 from vle.host.open import open_device
 from vle.host.parameters import Parameters
 from vle.host.probing import Probe, Probed
-from vle.host.program import program
+from vle.host.programming import program
 from vle.host.snapshot import Snapshot
 from vle.host.state import State
 

@@ -22,7 +22,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from vle.errors import TransportError, VleError
 from vle.host.device import Device
 from vle.host.open import open_device
-from vle.host.program import program
+from vle.host.programming import program
 
 BAD_INPUT, INTERRUPTED = 2, 130
 FILE = click.Path(path_type=Path)
