@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Signal, Value, signed
+from amaranth.hdl import C, Cat, Module, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from vle.compiler.circuit.geometry import Engine
 from vle.compiler.learning.derivative import PRIME_WIDTH
 from vle.compiler.learning.errors import GUARD
-from vle.hw.numeric import (
-    Delay,
-    below_point,
-    choose,
-    multiply,
-    partial_products,
-    round_shift,
-    saturate_each,
-)
+from vle.hw.align import round_each
+from vle.hw.numeric import Delay, below_point, choose, multiply, saturate_each
 
 
 class ErrorFilter(wiring.Component):
@@ -39,11 +32,11 @@ class ErrorFilter(wiring.Component):
     s, prime
         Sum of the parts and derivative: stage L.
     inst_bits, inst_over, inst_e
-        Bits used by the word before it is clamped: stage L + 1; whether it was, it: stage L + 2.
+        Bits used by the word before it is clamped, whether it was, it: stage L + 2.
     beta
         Stage L + 3.
     e_bits, e_over, e
-        Stage L + 4 and L + 5.
+        Likewise: stage L + 5.
     v_bits, v
         New low-passed error and its bits: stage L + 6.
     """
@@ -82,12 +75,11 @@ class ErrorFilter(wiring.Component):
         self._instant(m, place[delay + 1])
         base = self._base(m, place, low, kappa[0])
         at = delay + 2
-        parts = partial_products(m, self.inst_e, kappa[at])
-        product = sum(parts[1:], start=parts[0])
+        product = multiply(m, self.inst_e, kappa[at], clocks=1)
         total = Signal(signed(self.e_width + 1))
         late = Delay(m, base, "base", first=3)[at + 1]
         m.d.sync += total.eq(late + choose(place[at + 1], self.guards, product.shift_left))
-        self._prospective(m, place[at + 2], total)
+        self._prospective(m, Delay(m, place[at + 2], "of_total"), Delay(m, total, "total"))
         self._low_pass(m, place, low, at)
         return m
 
@@ -96,13 +88,15 @@ class ErrorFilter(wiring.Component):
 
     def _instant(self, m: Module, place: Value) -> None:
         """`inst_e = sat(rnd(prime * s / 2**(prime_shift + GUARD)))`."""
-        parts = partial_products(m, self.s, self.prime)
-        product = sum(parts[1:], start=parts[0])
-        shifts = [shift + GUARD for shift in self._each("prime_shift")]
+        product = multiply(m, self.s, self.prime, clocks=1)
+        halves = [shift + GUARD - 1 for shift in self._each("prime_shift")]
+        twice = Signal(signed(self.inst_width + 1), name="inst_twice")
+        m.d.comb += twice.eq(choose(place, halves, product.shift_right))
+        both = round_each(place, twice, C(1, 1), self.widths)
+        m.d.sync += Cat(self.inst_e, self.inst_over).eq(both)
         exact = Signal(signed(self.inst_width + 1), name="inst_exact")
-        m.d.comb += exact.eq(choose(place, shifts, lambda s: round_shift(product, s)))
+        m.d.comb += exact.eq((Delay(m, twice, "inst_twice")[1] + 1) >> 1)
         m.d.comb += self.inst_bits.eq(bits_used(exact))
-        m.d.sync += Cat(self.inst_e, self.inst_over).eq(saturate_each(place, exact, self.widths))
 
     def _base(self, m: Module, place: Delay, low: Delay, kappa: Value) -> Value:
         """Return what of `e` is known without `inst_e`, and the half to round it: stage 3."""
@@ -117,16 +111,17 @@ class ErrorFilter(wiring.Component):
         m.d.sync += base.eq(choose(place[2], keys, known) - product)
         return base
 
-    def _prospective(self, m: Module, place: Value, total: Value) -> None:
-        """`e`, clamped, from its sum."""
+    def _prospective(self, m: Module, place: Delay, total: Delay) -> None:
+        """`e`, clamped, from its sum; the bits of the sum a clock later."""
         shifts = [
             shift + guard
             for shift, guard in zip(self._each("kappa_shift"), self.guards, strict=True)
         ]
-        exact = Signal(signed(self.e_width + 1), name="e_exact")
-        m.d.comb += exact.eq(choose(place, shifts, total.shift_right))
-        m.d.comb += self.e_bits.eq(bits_used(exact))
-        m.d.sync += Cat(self.e, self.e_over).eq(saturate_each(place, exact, self.widths))
+        exact, again = (Signal(signed(self.e_width + 1), name=f"e_exact{k}") for k in range(2))
+        for stage, word in enumerate((exact, again)):
+            m.d.comb += word.eq(choose(place[stage], shifts, total[stage].shift_right))
+        m.d.comb += self.e_bits.eq(bits_used(again))
+        m.d.sync += Cat(self.e, self.e_over).eq(saturate_each(place[0], exact, self.widths))
 
     def _low_pass(self, m: Module, place: Delay, low: Delay, at: int) -> None:
         """`v = low + rnd(beta * (inst_e * 2**guard - low) / 2**beta_shift)`."""

@@ -214,13 +214,13 @@ class ErrorPath(wiring.Component):
         return Delay(m, flags[0], "zero"), Delay(m, scheduler.valid & flags[1], "told")
 
     def _primes(self, m: Module) -> None:
-        primes, words = self.primes, self.engine.prime_words
+        primes = self.primes
         m.d.comb += [
             primes.w_valid.eq(self.prime_valid),
             primes.w_index.eq(self.prime_neuron),
             primes.w_data.eq(self.prime),
             primes.index.eq(self.unit.prime_neuron),
-            self.unit.prime.eq(Mux(self._zero[words + 2], 0, primes.o)),
+            self.unit.prime.eq(primes.o),
         ]
 
     def _results(self, m: Module) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
@@ -56,7 +58,7 @@ class ErrorUnit(wiring.Component):
         A row: stage 0. A pass's rows come in order. Passes take the contexts 0 and 1 in turn.
     blank, zero, learn, has_above, is_target, is_error, above_exponent, loop_exponent
         Per context, standing from stage 1 until `scale_valid`: the layer has no errors in this
-        step; its `v` reads as 0; it updates; something comes from above; that is a target, to be
+        step; its `v` and its derivatives read as 0; it updates; something comes from above; that is a target, to be
         compared with `r`; it is the descent itself nevertheless; exponents of the parts.
     exponent, exponent_before, quiet, noise, rate, tau_rate
         Likewise: scale of this step, exponent of the one before, state of the draws, learning
@@ -123,6 +125,7 @@ class ErrorUnit(wiring.Component):
         assert self.e_stage + 3 == end
         assert self.s_stage - 2 == engine.prime_words
         self._at = {name: Delay(m, getattr(self, name), name) for name in (*ROW, "context")}
+        self._m, self._chosen = m, {}
         m.submodules.sum = parts = ErrorSum(engine)
         m.submodules.filter = unit = ErrorFilter(engine)
         self._connect_sum(m, parts, unit)
@@ -146,32 +149,41 @@ class ErrorUnit(wiring.Component):
         return m
 
     def _of(self, name: str, stage: int) -> Value:
-        """Input that stands, of the pass whose row is at `stage`."""
+        """Input that stands, of the pass whose row is at `stage`: chosen a clock before."""
         one, other = getattr(self, name)
-        return Mux(self._at["context"][stage], other, one)
+        if stage == 1:
+            return Mux(self._at["context"][stage], other, one)
+        if (name, stage) not in self._chosen:
+            word = Signal.like(one, name=f"{name}_{stage}")
+            self._m.d.sync += word.eq(Mux(self._at["context"][stage - 1], other, one))
+            self._chosen[name, stage] = word
+        return self._chosen[name, stage]
 
     def _connect_sum(self, m: Module, parts: ErrorSum, unit: ErrorFilter) -> None:
         """Words in, with what the layer does not hear left out."""
         words, heard = self.engine.error_words, self.heard
         blank = self._of("blank", words)
         silent = blank | ~self._of("has_above", words)
-        above = Mux(silent, 0, self.above)
+        m.d.comb += [parts.place.eq(self._at["place"][heard]), parts.above.eq(self.above)]
+        m.d.comb += parts.no_above.eq(Delay(m, silent, "silent", first=words)[heard])
         if self.top:
-            compare = self._of("is_target", words) & ~self._of("is_error", words) & ~silent
+            compare = self._of("is_target", words) & ~self._of("is_error", words)
             descent = Signal(signed(SUM_WIDTH + 1))
-            m.d.sync += descent.eq(above - Mux(compare, self.r, 0))
-            above = descent
-        m.d.comb += [parts.place.eq(self._at["place"][heard]), parts.above.eq(above)]
+            m.d.sync += descent.eq(self.above - Mux(compare, self.r, 0))
+            m.d.comb += parts.above.eq(descent)
         self._shift(m, parts.above_left, "above_exponent", GUARD)
         self._shift(m, parts.v_left, "exponent_before", 0)
         if self.loops:
             loops = [piece.loops for piece in self.engine.passes]
             own = choose(self._at["place"][words], loops, lambda on: C(on, 1))
-            loop = Delay(m, Mux(own & ~blank, self.loop, 0), "loop", first=words)
-            m.d.comb += parts.loop.eq(loop[heard])
+            m.d.comb += parts.loop.eq(Delay(m, self.loop, "loop", first=words)[heard])
+            m.d.comb += parts.no_loop.eq(Delay(m, ~own | blank, "no_loop", first=words)[heard])
             self._shift(m, parts.loop_left, "loop_exponent", GUARD)
-        nothing = self._of("blank", heard) | self._of("zero", heard)
-        m.d.comb += parts.v.eq(Mux(nothing, 0, self._v(m, unit)))
+        m.d.comb += [
+            parts.v.eq(self._v(m, unit)),
+            parts.no_v.eq(self._of("blank", heard) | self._of("zero", heard)),
+            parts.flat.eq(self._of("zero", self.s_stage - 1)),
+        ]
 
     def _shift(self, m: Module, left: Value, exponent: str, guard: int) -> None:
         """How far a word in units of `exponent` is to be shifted for this step's."""
@@ -180,13 +192,12 @@ class ErrorUnit(wiring.Component):
 
     def _connect_filter(self, m: Module, parts: ErrorSum, unit: ErrorFilter) -> None:
         aligned, s_stage = self.heard + 2, self.s_stage
-        blank = self._of("blank", s_stage)
         m.d.comb += [
             self.prime_neuron.eq(self._at["neuron"][self.engine.prime_words]),
             unit.place.eq(self._at["place"][aligned]),
             unit.low.eq(parts.low),
             unit.s.eq(parts.s),
-            unit.prime.eq(Mux(blank, 0, self.prime)),
+            unit.prime.eq(self.prime),
         ]
         if self.engine.learns_time_constants:
             kappa = self._power(m, "kappa", self.log_m, self.log_r, RATIO_SHIFT)
@@ -249,13 +260,21 @@ class ErrorUnit(wiring.Component):
         word = choose(place, filtered, lambda on: inst[stage] if on else e[stage])
         counts = [self._signal(m, "signal", "rate", word, draw)]
         if engine.learns_time_constants:
-            word = choose(place, filtered, lambda on: inst[stage] if on else -e[stage])
-            counts.append(self._signal(m, "signal_m", "tau_rate", word, ~draw))
+            minus = [not on for on in filtered]
+            counts.append(self._signal(m, "signal_m", "tau_rate", word, ~draw, minus))
             counts.append(self._signal(m, "signal_r", "tau_rate", inst[stage], ~draw))
         m.d.comb += self.clamped_signal.eq(Mux(at["valid"][stage + 3], sum(counts), 0))
 
-    def _signal(self, m: Module, name: str, kind: str, error: Value, draw: Value) -> Value:
-        """Signal at one of the rates; return whether it was clamped."""
+    def _signal(  # noqa: PLR0917 - a rate, what it meets, and its sign
+        self,
+        m: Module,
+        name: str,
+        kind: str,
+        error: Value,
+        draw: Value,
+        minus: Sequence[bool] = (False,),
+    ) -> Value:
+        """Signal at one of the rates, negated where told; return whether it was clamped."""
         stage, at = self.e_stage, self._at
         m.submodules[name] = unit = LearningSignal(len(error))
         field = {"rate": "signal", "tau_rate": "tau"}[kind]
@@ -264,9 +283,12 @@ class ErrorUnit(wiring.Component):
         exponent, rate = self._of("exponent", stage - 1), self._of(kind, stage - 1)
         left = Signal(signed(LEFT_WIDTH), name=f"{name}_left")
         m.d.sync += left.eq(point + exponent - rate[MANTISSA_WIDTH:].as_signed())
-        mantissa = self._of(kind, stage)[:MANTISSA_WIDTH]
+        mantissa, factor = rate[:MANTISSA_WIDTH], Signal.like(unit.mantissa, name=f"{name}_factor")
+        learn, on = self._of("learn", stage - 1), at["place"][stage - 1] if any(minus) else C(0)
+        word = choose(on, minus, lambda negated: -mantissa if negated else mantissa)
+        m.d.sync += factor.eq(Mux(learn, word, 0))
         m.d.comb += [
-            unit.mantissa.eq(Mux(self._of("learn", stage), mantissa, 0)),
+            unit.mantissa.eq(factor),
             unit.error.eq(error),
             unit.left.eq(left),
             unit.draw.eq(draw),
@@ -281,8 +303,8 @@ class ErrorUnit(wiring.Component):
         clamped = choose(at["place"][self.s_stage], widths, lambda width: C(1 << width + 1))
         sources = [
             (self.s_stage, Mux(parts.over, clamped, 0)),
-            (self.s_stage + 1, unit.inst_bits),
-            (stage - 1, unit.e_bits),
+            (self.s_stage + 2, unit.inst_bits),
+            (stage, unit.e_bits),
             (stage + 1, unit.v_bits),
         ]
         m.submodules.rescale = rescale = Rescale([len(word) for _, word in sources], max(widths))

@@ -12,7 +12,7 @@ from vle.compiler.learning.rate import MANTISSA_WIDTH
 from vle.compiler.learning.updates import SIGNAL_LEFT, SIGNAL_WIDTH
 from vle.hw.align import right_amount, round_each, shift_coarse, shift_fine
 from vle.hw.noise import draw, rotated
-from vle.hw.numeric import Delay, partial_products
+from vle.hw.numeric import Delay, multiply
 
 LEFT_WIDTH = 12  # bits of a shift before it is limited
 BELOW = noise.WIDTH + 1  # bits of a draw's offset below the point
@@ -54,7 +54,7 @@ class LearningSignal(wiring.Component):
     Members
     -------
     mantissa, error, left
-        Factors, and how far the product is shifted to the left: stage 0.
+        Factors, the first with a sign, and how far the product is shifted to the left: stage 0.
     draw
         For the rounding: stage 2.
     signal, saturated
@@ -64,7 +64,7 @@ class LearningSignal(wiring.Component):
     def __init__(self, error_width: int):
         super().__init__(
             {
-                "mantissa": In(MANTISSA_WIDTH),
+                "mantissa": In(signed(MANTISSA_WIDTH + 1)),
                 "error": In(signed(error_width)),
                 "left": In(signed(LEFT_WIDTH)),
                 "draw": In(noise.WIDTH),
@@ -78,9 +78,9 @@ class LearningSignal(wiring.Component):
         below, most = SIGNAL_LEFT + BELOW, SIGNAL_LEFT + RIGHT
         amount = Signal(range(most + 1))
         m.d.sync += amount.eq(right_amount(self.left, SIGNAL_LEFT, most))
-        parts = partial_products(m, self.error, self.mantissa)
-        product = sum(parts[1:], start=parts[0])
-        coarse = shift_coarse(m, product, below, amount, SIGNAL_WIDTH + BELOW)
+        product = multiply(m, self.error, self.mantissa, clocks=1)
+        keep = SIGNAL_WIDTH + BELOW
+        coarse = shift_coarse(m, product, below, amount, most=most, keep=keep, nothing=0)
         exact = shift_fine(coarse, Delay(m, amount, "amount")[1])
         odd = Cat(C(1, 1), self.draw)
         rounded = round_each(C(0), exact, odd, [SIGNAL_WIDTH])

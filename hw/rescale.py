@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import C, Module, Mux, Signal, Value, signed
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -15,6 +15,8 @@ CONTEXTS = 2  # passes under way at once
 
 class Rescale(wiring.Component):
     """Magnitudes of a pass in, its layer's scale of the next step out, 2 clocks after `last`.
+
+    It rises at once by as many bits as pass the room, and falls by one after a long quiet.
 
     Parameters
     ----------
@@ -63,16 +65,28 @@ class Rescale(wiring.Component):
             m.d.sync += word.eq(before | self._heard(context))
         bits, last = Signal(range(width + 1)), Signal()
         exponent, quiet = Signal.like(self.exponent), Signal.like(self.quiet)
-        room = Signal.like(self.error_width)
+        room, spare = Signal.like(self.error_width), Signal(signed(len(self.error_width) + 1))
+        base = Signal(signed(len(exponent) + 1))
         m.d.sync += [
-            bits.eq(_bit_length(m, Mux(self.last_context, used[1], used[0]))),
+            bits.eq(_bit_length(Mux(self.last_context, used[1], used[0]))),
             last.eq(self.last),
             exponent.eq(self.exponent),
             quiet.eq(self.quiet),
             room.eq(self.error_width - 2),
+            spare.eq(self.error_width - 5),
+            base.eq(self.exponent - (self.error_width - 2)),
             self.o_valid.eq(last),
         ]
-        self._decide(m, bits, room, exponent, quiet)
+        m.d.sync += [self.o_exponent.eq(exponent), self.o_quiet.eq(0)]
+        with m.If(bits > room):
+            risen = base + bits
+            m.d.sync += self.o_exponent.eq(Mux(risen > HIGHEST, HIGHEST, risen))
+        with m.Elif((bits != 0) & (bits < spare)):
+            with m.If(quiet != PATIENCE - 1):
+                m.d.sync += self.o_quiet.eq(quiet + 1)
+            with m.Else():
+                fallen = Mux(exponent > LOWEST, exponent - 1, LOWEST)
+                m.d.sync += self.o_exponent.eq(fallen)
         return m
 
     def _heard(self, context: int) -> Value:
@@ -83,24 +97,20 @@ class Rescale(wiring.Component):
             total = total | Mux(here, getattr(self, f"magnitude{k}"), 0)
         return total
 
-    def _decide(self, m: Module, bits: Value, room: Value, exponent: Value, quiet: Value) -> None:
-        """Rise at once by as many bits as pass the room; fall by one after a long quiet."""
-        risen = exponent + bits - room
-        m.d.sync += [self.o_exponent.eq(exponent), self.o_quiet.eq(0)]
-        with m.If(bits > room):
-            m.d.sync += self.o_exponent.eq(Mux(risen > HIGHEST, HIGHEST, risen))
-        with m.Elif((bits != 0) & (bits + 3 < room)):
-            with m.If(quiet != PATIENCE - 1):
-                m.d.sync += self.o_quiet.eq(quiet + 1)
-            with m.Else():
-                fallen = Mux(exponent > LOWEST, exponent - 1, LOWEST)
-                m.d.sync += self.o_exponent.eq(fallen)
 
-
-def _bit_length(m: Module, word: Value) -> Value:
+def _bit_length(word: Value) -> Value:
     """Place of the highest bit that is 1, from 1; 0 for none."""
-    count = Signal(range(len(word) + 1))
-    for place in range(len(word)):
-        with m.If(word[place]):
-            m.d.comb += count.eq(place + 1)
-    return count
+    bits = len(word).bit_length()
+    word = Cat(C(1, 1), word, C(0, (1 << bits) - 1 - len(word)))
+    return Cat(reversed(_highest(word)))
+
+
+def _highest(word: Value) -> list[Value]:
+    """Place of the highest bit that is 1 in `2**n` bits, the highest bit of it first."""
+    if len(word) == 1:
+        return []
+    half = len(word) // 2
+    low, high = word[:half], word[half:]
+    upper = high.any()
+    pairs = zip(_highest(low), _highest(high), strict=True)
+    return [upper, *(Mux(upper, above, below) for below, above in pairs)]

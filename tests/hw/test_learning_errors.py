@@ -85,7 +85,7 @@ def case(rng, engine, place: int, state: dict, loud: bool) -> Case:
     unit = filter_of(learning)
     if learning.time_constants:
         unit = replace(unit, kappa=derive(logs).kappa, beta=derive(logs).beta)
-    want = unit.step(parts, prime * (not blank), (low, before), scale)
+    want = unit.step(parts, prime * (not (blank or zero)), (low, before), scale)
     rate = Rate(int(rng.integers(0, 1 << 16)), int(rng.integers(-128, 128)) if loud else 20)
     seed = int(rng.integers(1, 1 << 32))
     tau_rate = Rate(int(rng.integers(0, 1 << 16)), int(rng.integers(0, 60)))
