@@ -11,8 +11,10 @@ from vle.compiler.learning.network import LearningNetwork
 from vle.compiler.network import NetworkSpec
 from vle.compiler.planning.boards import Board
 from vle.compiler.planning.candidates import candidates
+from vle.compiler.planning.choices import choose, hard_multipliers
+from vle.compiler.planning.mapping import family_named
 from vle.compiler.planning.products import LANES
-from vle.compiler.planning.resources import fit, hard_multipliers, resources
+from vle.compiler.planning.resources import fit, resources
 
 MANY = 16  # lanes
 
@@ -72,11 +74,12 @@ def _costs(least: ChipSpec, board: Board) -> tuple[Fraction, int]:
 
     Lanes are counted many at once: where factors are narrow a family may pack several into one.
     """
-    lane, beside = Fraction(0), 0
+    lane, beside, family = Fraction(0), 0, family_named(board.family)
+    choices = choose(least, board)
     for need in resources(least).products:
         if need.kind in LANES:
-            lane += Fraction(hard_multipliers(need._replace(times=MANY), board), MANY)
-        else:
-            beside += hard_multipliers(need, board)
+            lane += Fraction(hard_multipliers(need._replace(times=MANY), family, choices), MANY)
+        elif not board.logic_neurons:
+            beside += hard_multipliers(need, family, choices)
     lane = max(lane, Fraction(1, MANY))
     return lane, int(-(-beside // lane))

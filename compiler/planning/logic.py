@@ -24,7 +24,7 @@ from vle.compiler.learning.traces import GUARD
 from vle.compiler.learning.updates import SIGNAL_WIDTH
 from vle.compiler.planning.mapping import Family, Style, multipliers_of
 from vle.compiler.planning.memories import memories
-from vle.compiler.planning.products import LANES, products
+from vle.compiler.planning.products import products
 
 Part = tuple[str, float]
 STATE_WIDTH = 32  # of a layer's draws
@@ -48,26 +48,28 @@ SHARES = {
 }
 
 
-def estimate(chip: ChipSpec, family: Family, *, logic_neurons: bool = False) -> int:
+def estimate(chip: ChipSpec, family: Family, *, logic: frozenset[str] = frozenset()) -> int:
     """Estimate the look-up tables of a chip with its AXI top."""
     shares = SHARES.get(family.name, SHARES["ecp5"])
-    found = parts(chip, family, logic_neurons=logic_neurons)
+    found = parts(chip, family, logic=logic)
     return round(sum(shares.get(kind, 1.0) * luts for kind, luts in found.items()))
 
 
-def parts(chip: ChipSpec, family: Family, *, logic_neurons: bool = False) -> dict[str, float]:
+def parts(
+    chip: ChipSpec, family: Family, *, logic: frozenset[str] = frozenset()
+) -> dict[str, float]:
     """Look-up tables by the kind of part, as the words make them."""
     found: Counter[str] = Counter()
-    for kind, luts in _all(chip, family, logic_neurons):
+    for kind, luts in _all(chip, family, logic):
         found[kind] += luts  # type: ignore[assignment]
     return dict(found)
 
 
-def _all(chip: ChipSpec, family: Family, logic_neurons: bool) -> Iterator[Part]:
+def _all(chip: ChipSpec, family: Family, logic: frozenset[str]) -> Iterator[Part]:
     yield "top", 1.0
     yield from _of_bus(chip)
     yield from _of_memories(chip, family)
-    yield from _of_products(chip, family, logic_neurons)
+    yield from _of_products(chip, family, logic)
     for engine in chip.engines:
         yield "engine", 1.0
         yield "sums", engine.pe * _row_sum(engine)
@@ -172,11 +174,11 @@ def _of_memories(chip: ChipSpec, family: Family) -> Iterator[Part]:
             yield "rows", need.readers * choice(word, found.rows)
 
 
-def _of_products(chip: ChipSpec, family: Family, logic_neurons: bool) -> Iterator[Part]:
+def _of_products(chip: ChipSpec, family: Family, logic: frozenset[str]) -> Iterator[Part]:
     """Add partial products; make the products that no hard multiplier makes."""
     for need in products(chip):
         hard = multipliers_of(need.a, need.b, family)
-        if hard == 0 or (logic_neurons and need.kind not in LANES):
+        if hard == 0 or need.kind in logic:
             yield "products", float(need.times * need.a * need.b)
         elif hard > 1:
             yield "partial sums", need.times * 20.0 * (hard - 1)

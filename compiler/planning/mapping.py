@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import product
 
 from vle.errors import CompileError
 
@@ -49,6 +50,10 @@ class Family:
         Signed bits of the factors of a hard multiplier, and bits of an unsigned factor.
     narrowest_product
         Bits of the narrowest product that a hard multiplier is taken for.
+    thin
+        Bits of the narrowest piece of a factor that one is taken for.
+    paired
+        Bits of the factors of which a hard multiplier of a synapse array makes two products.
     block
         Shapes of a memory block.
     distributed
@@ -64,6 +69,8 @@ class Family:
     multiplier: int
     piece: int
     narrowest_product: int
+    thin: int
+    paired: int
     block: tuple[Shape, ...]
     distributed: Shape | None
     huge: Shape | None
@@ -82,10 +89,10 @@ _ICE40 = _halved((16, 8, 4, 2), (1, 8, 4, 2), 256)
 FAMILIES = {
     family.name: family
     for family in (
-        Family("ecp5", 18, 17, 0, _LATTICE, Shape(4, 16, 4), None, 16),
-        Family("ice40", 16, 15, 11, _ICE40, None, Shape(16, 16384, 4), 64),
-        Family("gowin", 18, 17, 0, _LATTICE, Shape(4, 16, 4), None, 16),
-        Family("generic", 18, 17, 0, _LATTICE, None, None, 1024),
+        Family("ecp5", 18, 17, 0, 0, 0, _LATTICE, Shape(4, 16, 4), None, 16),
+        Family("ice40", 16, 16, 11, 4, 8, _ICE40, None, Shape(16, 16384, 4), 64),
+        Family("gowin", 18, 17, 0, 0, 0, _LATTICE, Shape(4, 16, 4), None, 16),
+        Family("generic", 18, 17, 0, 0, 0, _LATTICE, None, None, 1024),
     )
 }
 
@@ -109,13 +116,28 @@ def multipliers_of(a: int, b: int, family: Family) -> int:
     An unsigned factor has one bit more as a signed one. A factor that is too wide is cut into
     unsigned pieces and what is left above them, signed.
     """
-    if a + b < family.narrowest_product or min(a, b) < 2:
+    if min(a, b) < 2:
         return 0
-    return _pieces(a, family) * _pieces(b, family)
+    pairs = product(pieces_of(a, family), pieces_of(b, family))
+    return sum(is_hard(x, y, family) for x, y in pairs)
 
 
-def _pieces(bits: int, family: Family) -> int:
-    return 1 + max(0, -(-(bits - family.multiplier) // family.piece))
+def is_hard(x: int, y: int, family: Family) -> bool:
+    """Whether a product of two pieces, of so many bits, has a hard multiplier."""
+    return x + y >= family.narrowest_product and min(x, y) >= family.thin
+
+
+def lanes_multipliers(a: int, b: int, lanes: int, family: Family) -> int:
+    """Count the hard multipliers of the products of a synapse array."""
+    if max(a, b) <= family.paired:
+        return -(-lanes // 2)
+    return lanes * multipliers_of(a, b, family)
+
+
+def pieces_of(bits: int, family: Family) -> list[int]:
+    """Bits of the pieces of a signed factor, the lowest first; the last one is signed."""
+    above = max(0, -(-(bits - family.multiplier) // family.piece))
+    return [family.piece] * above + [bits - above * family.piece]
 
 
 @dataclass(frozen=True)

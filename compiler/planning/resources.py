@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from vle.compiler.circuit.folding import ChipSpec
 from vle.compiler.planning.boards import Board
+from vle.compiler.planning.choices import choose, hard_multipliers, huge_layouts
 from vle.compiler.planning.logic import estimate
-from vle.compiler.planning.mapping import family_named, multipliers_of
+from vle.compiler.planning.mapping import family_named
 from vle.compiler.planning.memories import MemoryNeed, memories
 from vle.compiler.planning.products import LANES, ProductNeed, products
 
@@ -84,14 +85,15 @@ class Fit:
 def fit(chip: ChipSpec, board: Board) -> Fit:
     """Say what the chip takes of a board."""
     need, family = resources(chip), family_named(board.family)
-    hard = sum(hard_multipliers(product, board) for product in need.products)
-    blocks = sum(memory.blocks(family) for memory in need.memories)
-    luts = estimate(chip, family, logic_neurons=board.logic_neurons)
-    return Fit((hard, board.multipliers), (blocks, board.blocks), (luts, board.luts))
-
-
-def hard_multipliers(need: ProductNeed, board: Board) -> int:
-    """Count the hard multipliers of products of one kind."""
-    if board.logic_neurons and need.kind not in LANES:
-        return 0
-    return need.times * multipliers_of(need.a, need.b, family_named(board.family))
+    choices = choose(chip, board)
+    hard = sum(hard_multipliers(product, family, choices) for product in need.products)
+    in_blocks = [m for m in need.memories if not (choices.huge and m.kind == "weights")]
+    blocks = sum(memory.blocks(family) for memory in in_blocks)
+    sprams = huge_layouts(need.memories, family) if choices.huge else 0
+    luts = estimate(chip, family, logic=choices.logic)
+    return Fit(
+        (hard, board.multipliers),
+        (blocks, board.blocks),
+        (luts, board.luts),
+        (sprams, board.sprams),
+    )

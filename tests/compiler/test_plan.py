@@ -1,6 +1,7 @@
 """Plans: within their lanes, as fast as promised, and the proofs of the sums on them."""
 
 import re
+from dataclasses import replace
 from itertools import pairwise, product
 
 import numpy as np
@@ -16,6 +17,7 @@ from vle.compiler.circuit import timing
 from vle.compiler.circuit.folding import ChipSpec, EngineSpec, Folding
 from vle.compiler.planning.boards import BOARDS
 from vle.compiler.planning.candidates import MOST, candidates
+from vle.compiler.planning.choices import choose
 from vle.compiler.planning.plan import plan
 from vle.compiler.planning.resources import fit
 from vle.compiler.quantization.proof import AccumulatorProof, prove
@@ -80,20 +82,43 @@ def test_boards_are_filled_but_not_overfilled(board):
 
 def test_what_does_not_fit_says_by_how_much_and_what_would():
     """Each way that is named works, and the next best does not."""
+    small = replace(BOARDS["icebreaker"], sprams=0)
     with pytest.raises(
         CompileError, match="does not fit icebreaker: even one lane needs"
     ) as caught:
-        mlp(WIDE, board="icebreaker")
+        mlp(WIDE, board=small)
     said = caught.value.message
     assert re.search(r"memory blocks of 30 \(\d+ too many\)", said)
     bits = int(re.search(r"(\d+)-bit weights or", said)[1])
-    assert fit(mlp(WIDE, board="icebreaker", weight_bits=bits).chip, BOARDS["icebreaker"]).fits
+    assert fit(mlp(WIDE, board=small, weight_bits=bits).chip, small).fits
     with pytest.raises(CompileError, match="does not fit"):
-        mlp(WIDE, board="icebreaker", weight_bits=bits + 1)
+        mlp(WIDE, board=small, weight_bits=bits + 1)
     board, lanes = re.search(r"the board (\S+) \((\d+) lanes\) would do", said).groups()
     assert mlp(WIDE, board=board).folding.lanes == int(lanes)
     with pytest.raises(CompileError, match="only a smaller network would do"):
         mlp([700, 800, 700], board="icebreaker")
+
+
+def test_weights_lie_in_large_memories_where_blocks_do_not_do():
+    board = BOARDS["icebreaker"]
+    few = mlp([16, 24, 10], board=board, lanes=4, weight_bits=8).chip
+    many = mlp(WIDE, board=board, weight_bits=8).chip
+    assert not choose(few, board).huge
+    assert choose(many, board).huge
+    assert 0 < fit(many, board).sprams[0] <= board.sprams
+    assert fit(many, board).blocks[0] <= board.blocks
+
+
+def test_lanes_have_hard_multipliers_before_neurons():
+    """What is left over goes to the products of the most look-up tables."""
+    board = BOARDS["icebreaker"]
+    lanes = {
+        bits: mlp([16, 24, 10], board=board, lanes=8, weight_bits=8, rate_bits=bits).chip
+        for bits in (8, 16)
+    }
+    assert choose(lanes[16], board).logic == {"alpha, rho", "scale"}
+    assert choose(lanes[8], board).logic < choose(lanes[16], board).logic
+    assert all(fit(chip, board).multipliers[0] <= board.multipliers for chip in lanes.values())
 
 
 def test_lanes_that_do_not_fit_say_how_many_do():
