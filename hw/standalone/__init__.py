@@ -1,0 +1,1 @@
+"""A chip on its own: time, sensors, and what it has learned, without a host."""
