@@ -11,7 +11,7 @@ from vle.compiler.circuit.geometry import Engine
 from vle.compiler.circuit.latency import activation_stages
 from vle.compiler.circuit.registers import tables
 from vle.hw.bus import AccessSignature
-from vle.hw.numeric import Delay, below_point, choose, constant, multiply, saturate
+from vle.hw.numeric import Delay, below_point, choose, constant, multiply_add, saturate
 from vle.hw.primitives import RegisteredMemory
 
 FLAT = activation.PiecewiseLinear(0, 0, 0, 0, 0, 0, False, False)
@@ -55,10 +55,11 @@ class PiecewiseLinear(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         place = Delay(m, self.place, "place")
-        product = self._shifted(place[0]) if self.stages == 2 else self._product(m, place[0])
         at, end = place[self.stages - 2], place[self.stages - 1]
-        addends = [(spec.offset, spec.shift) for spec in self.specs]
-        total = product + choose(at, addends, lambda key: below_point(constant(key[0]), key[1]))
+        if self.stages == 2:
+            total = self._shifted(place[0]) + self._addend(place[0])
+        else:
+            total = self._product(m, place)
         shifted = choose(at, [spec.shift for spec in self.specs], total.shift_right)
         rate = Signal.like(shifted, name="rate")
         m.d.sync += rate.eq(shifted)
@@ -83,13 +84,18 @@ class PiecewiseLinear(wiring.Component):
             return C(0, signed(1))
         return Cat(C(0, slope.bit_length() - 1), self.prosp).as_signed()
 
-    def _product(self, m: Module, place: Value) -> Value:
-        """Product behind two registers."""
+    def _addend(self, place: Value) -> Value:
+        addends = [(spec.offset, spec.shift) for spec in self.specs]
+        return choose(place, addends, lambda key: below_point(constant(key[0]), key[1]))
+
+    def _product(self, m: Module, stages: Delay) -> Value:
+        """Product and addend behind two registers."""
+        place = stages[0]
         negative = choose(place, [spec.negative_slope for spec in self.specs], constant)
         positive = choose(place, [spec.positive_slope for spec in self.specs], constant)
         slope = Signal(signed(18))
         m.d.comb += slope.eq(Mux(self.prosp < 0, negative, positive))
-        return multiply(m, self.prosp, slope, kind="slope")
+        return multiply_add(m, self.prosp, slope, self._addend(stages[1]), kind="slope")
 
 
 class Table(wiring.Component):
@@ -142,7 +148,7 @@ class Table(wiring.Component):
         inside = choose(place[0], self.specs, self._inside)
         clamped = Signal(signed(max(self.engine.u_width, self.shift + self.index_width)))
         m.d.comb += clamped.eq(inside)
-        address = choose(place[0], self.specs, lambda table: self._address(table, clamped))
+        address = choose(place[0], self.specs, self._address)
         width = self.engine.rate_width
         value = self._memory(m, address, "value", width)
         delta = self._memory(m, address, "delta", width + 1)
@@ -156,9 +162,8 @@ class Table(wiring.Component):
                 lambda shift: Cat(C(0, self.shift - shift), clamped[:shift]),
             )
         )
-        total = multiply(m, delta, Delay(m, fraction, "fraction")[2], kind="table") + below_point(
-            Delay(m, value, "value", first=2)[4], self.shift
-        )
+        addend = below_point(Delay(m, value, "value", first=2)[3], self.shift)
+        total = multiply_add(m, delta, Delay(m, fraction, "fraction")[2], addend, kind="table")
         rate = total.shift_right(self.shift) + self._tail(m, place, clamped)[4]
         self._answer(m, place[4], rate)
         return m
@@ -175,29 +180,30 @@ class Table(wiring.Component):
         """Clamp the potential to the domain."""
         return saturate(self.prosp, table.index_width + table.shift)[0]
 
-    def _address(self, table: activation.Table, clamped: Value) -> Value:
+    def _address(self, table: activation.Table) -> Value:
         """Entry, counted from the lower end of the domain, in the table's part of the memory."""
-        index = clamped[table.shift :][: table.index_width] ^ (1 << (table.index_width - 1))
-        return index + (self.tables.index(table) << self.index_width)
+        index = self._inside(table)[table.shift :][: table.index_width]
+        index ^= 1 << (table.index_width - 1)
+        return index | (self.tables.index(table) << self.index_width)
 
     def _memory(self, m: Module, address: Value, what: str, width: int) -> Value:
         """Return the entry, 2 clocks later."""
         words = [word for table in self.tables for word in self._padded(getattr(table, what))]
         memory = RegisteredMemory(signed(width), len(words), words)
         setattr(m.submodules, what, memory)
-        m.d.comb += memory.r_addr.eq(address)
-        for k in range(len(self.tables)):
-            access = getattr(self, f"access_{what}{k}")
-            bus_address = access.address + (k << self.index_width)
-            with m.If(access.active):
-                m.d.comb += memory.r_addr.eq(bus_address)
-            with m.If(access.write):
-                m.d.comb += [
-                    memory.w_addr.eq(bus_address),
-                    memory.w_data.eq(access.w_data[:width].as_signed()),
-                    memory.w_en.eq(1),
-                ]
-            m.d.comb += access.r_data.eq(memory.r_data)
+        ports = [getattr(self, f"access_{what}{k}") for k in range(len(self.tables))]
+        active, w_address, w_data = C(0, 1), C(0, 1), C(0, 1)
+        for k, port in enumerate(ports):
+            active |= port.active
+            w_address |= Mux(port.active, port.address | (k << self.index_width), 0)
+            w_data |= Mux(port.active, port.w_data, 0)
+            m.d.comb += port.r_data.eq(memory.r_data)
+        m.d.comb += [
+            memory.r_addr.eq(Mux(active, w_address, address)),
+            memory.w_addr.eq(w_address),
+            memory.w_data.eq(w_data),
+            memory.w_en.eq(Cat(port.write for port in ports).any()),
+        ]
         return memory.r_data
 
     def _padded(self, words: tuple[int, ...]) -> list[int]:

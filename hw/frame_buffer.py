@@ -10,6 +10,7 @@ from vle.compiler.circuit.edges import Edge
 from vle.compiler.circuit.registers import lane_bits
 from vle.hw.bus import AccessSignature
 from vle.hw.primitives import RegisteredMemory, registers_first
+from vle.hw.tokens import tokens
 
 
 class FrameBuffer(wiring.Component):
@@ -94,17 +95,12 @@ class FrameBuffer(wiring.Component):
         return Mux(slot == self.edge.slots - 1, 0, slot + 1)
 
     def _count(self, m: Module, held: int) -> None:
-        """Frames reserved and frames committed."""
-        for name, up, down in (
-            ("reserved", self.reserve, self.release),
-            ("committed", self.commit, self.release),
-        ):
-            count = Signal(range(self.edge.slots + 1), init=held, name=name)
-            m.d.sync += count.eq(count + up - down)
-            if name == "reserved":
-                m.d.comb += self.free.eq(count != self.edge.slots)
-            else:
-                m.d.comb += self.ready.eq(count != 0)
+        """Slots that are free and frames that are committed."""
+        slots = self.edge.slots
+        m.d.comb += [
+            self.free.eq(tokens(m, self.release, self.reserve, slots, slots - held)[1]),
+            self.ready.eq(tokens(m, self.commit, self.release, slots, held)[1]),
+        ]
 
     def _flags(self, m: Module, held: int, r_slot: Signal) -> None:
         """Whether the frame of each slot began a sequence."""
@@ -120,10 +116,9 @@ class FrameBuffer(wiring.Component):
 
     def _hear(self, m: Module, start: Signal, held: int) -> None:
         """Count the frames reserved and not asked for yet."""
-        count, slot = Signal(range(self.edge.slots + 1), init=held), self._slot(m, 0)
-        m.d.sync += count.eq(count + self.reserve - self.hear)
+        slot = self._slot(m, 0)
         m.d.comb += [
-            self.hear_ready.eq(count != 0),
+            self.hear_ready.eq(tokens(m, self.reserve, self.hear, self.edge.slots, held)[1]),
             self.hear_start.eq(start.bit_select(slot, 1)),
         ]
         with m.If(self.hear):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import C, Cat, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
@@ -60,7 +60,7 @@ class GroupQueue(wiring.Component):
                 "place": Out(range(max(2, len(engine.passes)))),
                 "row": Out(range(max(2, *(spec.outputs for spec in engine.layers)))),
                 "neuron": Out(range(max(2, engine.neurons))),
-                "last": Out(1),
+                "last": Out(1, init=int(engine.layers[0].outputs == 1)),
             }
         )
 
@@ -103,9 +103,11 @@ class GroupQueue(wiring.Component):
         """Where the row at `o`, or the next one to come, belongs."""
         engine, final = self.engine, len(self.engine.passes) - 1
         rows = [spec.outputs for spec in engine.layers]
-        m.d.comb += self.last.eq(self.row == choose(self.place, rows, lambda n: constant(n - 1)))
+        after = [*rows[1:], rows[0]]
         with m.If(self.o_valid):
-            m.d.sync += self.row.eq(self.row + 1)
+            last = self.row == choose(self.place, rows, lambda n: constant(n - 2))
+            alone = choose(self.place, after, lambda n: C(n == 1, 1))
+            m.d.sync += [self.row.eq(self.row + 1), self.last.eq(Mux(self.last, alone, last))]
             m.d.sync += self.neuron.eq(Mux(self.neuron == engine.neurons - 1, 0, self.neuron + 1))
             with m.If(self.last):
                 m.d.sync += self.row.eq(0)

@@ -20,7 +20,15 @@ from vle.hw.activation import PiecewiseLinear, Table
 from vle.hw.bias import Bias
 from vle.hw.bus import AccessSignature
 from vle.hw.derivative import Derivative
-from vle.hw.numeric import Delay, below_point, choose, multiply, round_shift, saturate_each
+from vle.hw.numeric import (
+    Delay,
+    below_point,
+    choose,
+    multiply,
+    multiply_add,
+    round_shift,
+    saturate_each,
+)
 from vle.hw.primitives import RegisteredMemory
 from vle.hw.time_constants import TimeConstants
 
@@ -144,13 +152,16 @@ class NeuronPipeline(wiring.Component):
             self._tell_constants(m, neuron, valid)
         d = Signal(signed(engine.u_width + 1))
         m.d.sync += d.eq(current - u[front + CURRENT_STAGE])
-        at, addend = (place[front + 5], place[front + 6]), u[front + 5]
-        near, far = (multiply(m, d, word, kind="alpha, rho") for word in (alpha, rho))
-        moved = self._rounded_sum(m, at, addend, near, "alpha_shift")
-        ahead = self._rounded_sum(m, at, addend, far, "rho_shift")
+        at = front + CURRENT_STAGE + 1
+        moved = self._moved(m, place, u, (d, alpha), "alpha_shift")
         if engine.learns_time_constants:
+            far = multiply(m, d, rho, kind="alpha, rho")
+            total = far + self._addend(m, place[at + 1], u[at + 1], "rho_shift")
+            ahead = self._shifted(place[at + 2], total, "rho_shift")
             m.d.comb += self.time_constants.d.eq(d)
             m.d.sync += self.time_constants.ahead.eq(round_shift(far, RATIO_SHIFT))
+        else:
+            ahead = self._moved(m, place, u, (d, rho), "rho_shift")
         prosp, prosp_over = Signal(signed(engine.u_width)), Signal()
         m.d.sync += [
             self.u_new.eq(Mux(held[prosp_stage - 1], 0, moved)),
@@ -186,16 +197,16 @@ class NeuronPipeline(wiring.Component):
         """`sat(round(acc * scale / 2**scale_shift) + bias)`, and whether it was clamped."""
         engine, front = self.engine, self.engine.front
         if engine.learns:
-            product = Delay(m, self.acc, "acc")[front + 2]
             bias = self._learned_bias(m, place, neuron)
+            addend = self._addend(m, place[front + 1], bias, "scale_shift")
+            total = Delay(m, self.acc, "acc")[front + 2] + addend
         else:
             scale, bias = self._read_ahead(m, "scale", "bias")
-            bias = Delay(m, bias, "bias")[1]
-            product = multiply(m, self.acc, scale, kind="scale")
-        at = (place[front + 1], place[front + 2])
-        total = self._rounded_sum(m, at, bias, product, "scale_shift")
+            addend = self._addend(m, place[0], bias, "scale_shift")
+            total = multiply_add(m, self.acc, scale, addend, kind="scale")
+        exact = self._shifted(place[front + 2], total, "scale_shift")
         current, over = Signal(signed(engine.u_width)), Signal()
-        m.d.sync += Cat(current, over).eq(self._saturate(place[front + 2], total))
+        m.d.sync += Cat(current, over).eq(self._saturate(place[front + 2], exact))
         return current, over
 
     def _learned_constants(self, m: Module) -> tuple[Value, Value]:
@@ -249,18 +260,28 @@ class NeuronPipeline(wiring.Component):
         wiring.connect(m, wiring.flipped(self.access_bias), bias.access)
         return bias.bias
 
-    def _rounded_sum(
-        self, m: Module, place: tuple[Value, Value], word: Value, product: Value, shift: str
+    def _moved(
+        self, m: Module, place: Delay, u: Delay, factors: tuple[Value, Value], shift: str
     ) -> Value:
-        """`word + round(product / 2**shift)` with each layer's own shift.
+        """`u + round(product of the factors / 2**shift)`, 2 clocks after them."""
+        at = self.engine.front + CURRENT_STAGE + 1
+        addend = self._addend(m, place[at], u[at], shift)
+        total = multiply_add(m, *factors, addend, kind="alpha, rho")
+        return self._shifted(place[at + 2], total, shift)
 
-        The word comes a clock before the product, `place` is the layer then and now.
-        """
-        shifts = [getattr(spec, shift) for spec in self.engine.layers]
-        shifted = choose(place[0], shifts, lambda s: below_point(word, s))
-        addend = Signal.like(shifted, name="addend")
-        m.d.sync += addend.eq(shifted)
-        return choose(place[1], shifts, (product + addend).shift_right)
+    def _addend(self, m: Module, place: Value, word: Value, shift: str) -> Value:
+        """Return what adds the word to a product, and half to round it, a clock later."""
+        aligned = choose(place, self._shifts(shift), lambda s: below_point(word, s))
+        addend = Signal.like(aligned, name="addend")
+        m.d.sync += addend.eq(aligned)
+        return addend
+
+    def _shifted(self, place: Value, total: Value, shift: str) -> Value:
+        """Return the sum in units of the word, with each layer's own shift."""
+        return choose(place, self._shifts(shift), total.shift_right)
+
+    def _shifts(self, name: str) -> list[int]:
+        return [getattr(spec, name) for spec in self.engine.layers]
 
     def _saturate(self, place: Value, word: Value) -> Value:
         """Word clamped to the layer's potential, and whether it was, as one value."""

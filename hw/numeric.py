@@ -69,6 +69,14 @@ def multiply(
     return product.o
 
 
+def multiply_add(m: Module, a: Value, b: Value, c: Value, *, kind: str = "") -> Value:
+    """Return `a * b + c` 2 clocks later; the addend comes a clock behind the factors."""
+    product = Product(a.shape(), b.shape(), addend=c.shape(), kind=kind)
+    m.submodules += product
+    m.d.comb += [product.a.eq(a), product.b.eq(b), product.c.eq(c)]
+    return product.o
+
+
 def partial_products(m: Module, a: Value, b: Value) -> list[Value]:
     """Summands of the product of any widths, 1 clock."""
     return [multiply(m, a, b, clocks=1)]

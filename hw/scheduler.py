@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Member, Out
 from vle.compiler.circuit.geometry import Engine, Pass
 from vle.hw.numeric import choose, constant
 from vle.hw.operand import Source
+from vle.hw.tokens import tokens
 
 LEARNED_LATE = 24  # clocks after a pass's last rate by which all that it learned is written
 
@@ -77,8 +78,8 @@ class Scheduler(wiring.Component):
                 "start": Out(1),
                 "valid": Out(1),
                 "address": Out(range(max(2, engine.fold))),
-                "first": Out(1),
-                "last": Out(1),
+                "first": Out(1, init=1),
+                "last": Out(1, init=int(engine.passes[0].tiles == 1)),
                 "tile": Out(tiles),
                 "loop_tile": Out(tiles),
                 "place": Out(range(max(2, places))),
@@ -109,20 +110,18 @@ class Scheduler(wiring.Component):
         m = Module()
         group = Signal(range(max(2, *(piece.groups for piece in self.engine.passes))))
         begins, ends = Signal(), Signal()
-        last_group = group == self._choose(lambda piece: piece.groups - 1)
+        later, last_group = Signal(), Signal(init=int(self.engine.passes[0].groups == 1))
         credit, may_begin = self._credits(m), self._may_begin(m, begins, ends)
         if self.engine.learns:
-            credit = credit & self._learning(m, group, last_group)
+            credit = credit & self._learning(m, later, last_group)
         m.d.comb += [
-            self.first.eq(self.tile == 0),
-            self.last.eq(self.tile == self._choose(lambda piece: piece.tiles - 1)),
-            self.valid.eq(~self.first | (credit & ((group != 0) | may_begin))),
-            begins.eq(self.valid & self.first & (group == 0)),
+            self.valid.eq(~self.first | (credit & (later | may_begin))),
+            begins.eq(self.first & credit & ~later & may_begin),
             ends.eq(self.valid & self.last & last_group),
             self.begin.eq(Mux(begins, 1 << self.place, 0)),
             self.release.eq(Mux(ends, 1 << self.place, 0)),
         ]
-        self._walk(m, group, last_group)
+        self._walk(m, group, later, last_group)
         self._source(m)
         self._state(m, begins)
         return m
@@ -130,18 +129,38 @@ class Scheduler(wiring.Component):
     def _choose(self, number) -> Value:
         return choose(self.place, [number(piece) for piece in self.engine.passes], constant)
 
-    def _walk(self, m: Module, group: Signal, last_group: Value) -> None:
-        """Tiles, groups, passes; weights lie in the order of work."""
+    def _after(self, number) -> Value:
+        """Return the number of the pass after that at work."""
+        passes = self.engine.passes
+        return choose(self.place, list(map(number, (*passes[1:], passes[0]))), constant)
+
+    def _walk(self, m: Module, group: Signal, later: Signal, last_group: Signal) -> None:
+        """Tiles, groups, passes; weights lie in the order of work. What ends is known before."""
         final = len(self.engine.passes) - 1
+
+        def alone(piece: Pass) -> int:
+            return int(piece.tiles == 1)
+
+        def one_group(piece: Pass) -> int:
+            return int(piece.groups == 1)
+
         with m.If(self.valid):
-            m.d.sync += self.tile.eq(self.tile + 1)
-            m.d.sync += self.address.eq(
-                Mux(self.address == self.engine.fold - 1, 0, self.address + 1)
-            )
+            m.d.sync += [
+                self.tile.eq(self.tile + 1),
+                self.first.eq(self.last),
+                self.last.eq(self.tile == self._choose(lambda piece: piece.tiles - 2)),
+                self.address.eq(Mux(self.address == self.engine.fold - 1, 0, self.address + 1)),
+            ]
             with m.If(self.last):
-                m.d.sync += [self.tile.eq(0), group.eq(group + 1)]
+                m.d.sync += [
+                    self.tile.eq(0),
+                    group.eq(group + 1),
+                    later.eq(~last_group),
+                    self.last.eq(Mux(last_group, self._after(alone), self._choose(alone))),
+                    last_group.eq(group == self._choose(lambda piece: piece.groups - 2)),
+                ]
                 with m.If(last_group):
-                    m.d.sync += group.eq(0)
+                    m.d.sync += [group.eq(0), last_group.eq(self._after(one_group))]
                     m.d.sync += self.place.eq(Mux(self.place == final, 0, self.place + 1))
 
     def _source(self, m: Module) -> None:
@@ -165,35 +184,28 @@ class Scheduler(wiring.Component):
     def _credits(self, m: Module) -> Value:
         """Whether the queue has room for a group."""
         depth = self.engine.queue_depth
-        credit = Signal(range(depth + 1), init=depth)
-        used = self.valid & self.first
-        m.d.sync += credit.eq(credit + self.taken - used)
-        return credit != 0
+        return tokens(m, self.taken, self.valid & self.first, depth, depth)[1]
 
-    def _learning(self, m: Module, group: Signal, last_group: Value) -> Value:
+    def _learning(self, m: Module, later: Value, last_group: Value) -> Value:
         """Whether the errors of the group are there, and where its sums go is free."""
         count = self.engine.groups
-        errors, first = Signal(range(count + 1)), self.valid & self.first
-        m.d.sync += errors.eq(errors + self.errors - first)
+        first = self.valid & self.first
+        errors = tokens(m, self.errors, first, count)[1]
         m.d.comb += [
-            self.first_group.eq(group == 0),
+            self.first_group.eq(~later),
             self.last_group.eq(last_group),
             self.begin_last.eq(Mux(first & last_group, 1 << self.place, 0)),
         ]
         with m.If(self.valid & self.last):
             m.d.sync += self.group.eq(Mux(self.group == count - 1, 0, self.group + 1))
-        return (errors != 0) & (~last_group | self.sums_taken.bit_select(self.place, 1))
+        return errors & (~last_group | self.sums_taken.bit_select(self.place, 1))
 
     def _may_begin(self, m: Module, begins: Value, ends: Value) -> Value:
         """Whether the pass at hand finds all that it needs; also counts steps and passes."""
         final = self.place == len(self.engine.passes) - 1
-        pending = Signal(range(self.pending_limit + 1))
-        flying = Signal(range(self.engine.queue_depth + self.engine.rate_stage + 3))
-        m.d.sync += [
-            pending.eq(pending + self.step - (begins & final)),
-            flying.eq(flying + begins - self.finished),
-        ]
-        done = (pending == 0) & (flying == 0)
+        pending = tokens(m, self.step, begins & final, self.pending_limit)[1]
+        most = self.engine.queue_depth + self.engine.rate_stage + 2
+        done = ~pending & ~tokens(m, begins, self.finished, most)[1]
         if self.engine.learns:  # what is learned is written later than rates are out
             done &= self.traces_ready.all()
             drain = Signal(range(LEARNED_LATE + 1), init=LEARNED_LATE)
@@ -203,7 +215,7 @@ class Scheduler(wiring.Component):
         there = self.x_ready & self.loop_ready & self.free
         if self.engine.learns:
             there &= self.traces_ready
-        return (pending != 0) & there.bit_select(self.place, 1)
+        return pending & there.bit_select(self.place, 1)
 
     def _state(self, m: Module, begins: Value) -> None:
         """Settle the flags of a pass when it begins."""

@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from vle.compiler.circuit.folding import ChipSpec
 from vle.hw.receiver import word_layout
+from vle.hw.tokens import tokens
 
 
 class FrameSender(wiring.Component):
@@ -51,7 +52,7 @@ class FrameSender(wiring.Component):
         layout = word_layout(self.layer.rate_format.width)
         depth = self.slots * self.layer.outputs + 2
         m.submodules.queue = queue = SyncFIFOBuffered(width=layout.size, depth=depth)
-        reserved, word = Signal(range(self.slots + 1)), Signal(layout)
+        word = Signal(layout)
         sent = self.o.valid & self.o.ready & self.o.payload.last
         m.d.comb += [
             word.data.eq(self.w_data),
@@ -62,7 +63,6 @@ class FrameSender(wiring.Component):
             self.o.payload.eq(queue.r_data),
             self.o.valid.eq(queue.r_rdy),
             queue.r_en.eq(self.o.ready),
-            self.free.eq(reserved != self.slots),
+            self.free.eq(tokens(m, sent, self.reserve, self.slots, self.slots)[1]),
         ]
-        m.d.sync += reserved.eq(reserved + self.reserve - sent)
         return m

@@ -11,7 +11,7 @@ from amaranth.hdl import C, Cat, ClockSignal, Const, Instance, Module, Mux, Sign
 
 from vle.compiler.planning.mapping import FAMILIES, Layout, Shape, Style, layout, multipliers_of
 from vle.hw.primitives.memory import RegisteredMemory
-from vle.hw.primitives.product import Product, registered, tiles
+from vle.hw.primitives.product import Product, tiles
 
 FAMILY = FAMILIES["ecp5"]
 FACTOR, UNIT, UNITS, PER_INIT = 18, 18, 1024, 16  # bits of factors and of a block's units
@@ -31,15 +31,14 @@ class ECP5:
         if count == 0:
             return product.inferred()
         m = Module()
-        summed = count > 1 and product.behind > 1
+        summed = product.sums(count)
         clocks = product.before + product.behind - summed
         for (x, x_place), (y, y_place) in tiles(a, b, FAMILY.piece):
             part = Signal.like(x * y, name="part")
             m.submodules += multiplier(x, y, part, clocks)
             parts.append(part.shift_left(x_place + y_place))
         assert len(parts) == count
-        total = sum(parts[1:], start=parts[0])[: len(product.o)]
-        m.d.comb += product.o.eq(registered(m, total, int(summed)))
+        product.connect(m, parts, int(summed))
         return m
 
     def get_registered_memory(self, memory: RegisteredMemory) -> Module:

@@ -14,7 +14,7 @@ GENERIC = FAMILIES["generic"]
 
 
 class Product(wiring.Component):
-    """`o = a * b`, `before + behind` clocks later; one product per clock.
+    """`o = a * b`, or `a * b + c`, `before + behind` clocks later; one product per clock.
 
     Factors of any widths: where one is wider than a hard multiplier takes, partial products are
     summed before the last of the registers behind. Nothing resets its registers.
@@ -30,6 +30,8 @@ class Product(wiring.Component):
     lane
         Whether it is one of the many of a synapse array: where hard multipliers are few, these
         have them.
+    addend
+        Shape of what is added before the last register; None: nothing. It takes 2 registers behind.
     kind
         What it is for, as `vle.compiler.planning.products` names it: of the others, where hard
         multipliers are few, some kinds have them and some have none.
@@ -38,8 +40,10 @@ class Product(wiring.Component):
     -------
     a, b
         Factors.
+    c
+        Addend, a clock before the sum.
     o
-        Their product, as wide as both together.
+        Product or sum, as wide as it can get.
     """
 
     def __init__(
@@ -49,6 +53,7 @@ class Product(wiring.Component):
         *,
         before: int = 0,
         behind: int = 2,
+        addend: Shape | None = None,
         lane: bool = False,
         kind: str = "",
     ):
@@ -56,9 +61,15 @@ class Product(wiring.Component):
             raise ValueError(
                 f"registers of a product must be 0 or 1 before, 1 or 2 behind, not {before, behind}"
             )
+        if addend is not None and behind == 1:
+            raise ValueError("registers of a sum must be 2 behind its product, not 1")
         self.before, self.behind, self.lane, self.kind = before, behind, lane, kind
-        shape = Value.cast(Signal(a) * Signal(b)).shape()
-        super().__init__({"a": In(a), "b": In(b), "o": Out(shape)})
+        self.addend = addend
+        total = Value.cast(Signal(a) * Signal(b))
+        members = {"a": In(a), "b": In(b)}
+        if addend is not None:
+            total, members["c"] = total + Signal(addend), In(addend)
+        super().__init__(members | {"o": Out(total.shape())})
 
     def elaborate(self, platform) -> Module:
         if hasattr(platform, "get_product"):
@@ -74,9 +85,18 @@ class Product(wiring.Component):
             part = Signal.like(x * y, name="part", reset_less=True)
             m.d.sync += part.eq(x * y)
             parts.append(part.shift_left(x_place + y_place))
-        total = sum(parts[1:], start=parts[0])[: len(self.o)]
-        m.d.comb += self.o.eq(registered(m, total, self.behind - 1))
+        self.connect(m, parts, self.behind - 1)
         return m
+
+    def sums(self, parts: int) -> bool:
+        """Whether the last register comes behind a sum, of so many partial products."""
+        return self.behind > 1 and (parts > 1 or self.addend is not None)
+
+    def connect(self, m: Module, parts: list[Value], clocks: int) -> None:
+        """Connect the sum of the partial products, so many registers behind it."""
+        words = parts if self.addend is None else [*parts, self.c]
+        total = sum(words[1:], start=words[0])[: len(self.o)]
+        m.d.comb += self.o.eq(registered(m, total, clocks))
 
 
 class Products(wiring.Component):
