@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +19,9 @@ from vle.compiler.layer import Saturation
 from vle.compiler.network import NetworkSpec
 from vle.compiler.run import RawRun, Session, run_raw
 from vle.sim import Network
+
+if TYPE_CHECKING:
+    from vle.compiler.bundle.bitstream import Bitstream
 
 Float = NDArray[np.float64]
 
@@ -163,11 +166,17 @@ class Design:
         """
         raise ValueError("design must be compiled for learning: compile_model(..., learning=True)")
 
-    def save(self, folder: str | os.PathLike[str], *, verilog: bool = False) -> None:
+    def save(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        verilog: bool = False,
+        bitstream: Bitstream | None = None,
+    ) -> None:
         """Write a bundle; see `vle.compiler.bundle.files.save`."""
         from vle.compiler.bundle import files as bundle  # noqa: PLC0415 - it imports this module
 
-        bundle.save(self, folder, verilog=verilog)
+        bundle.save(self, folder, verilog=verilog, bitstream=bitstream)
 
     @staticmethod
     def load(folder: str | os.PathLike[str]) -> Design:

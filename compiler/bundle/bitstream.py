@@ -25,6 +25,8 @@ class Bitstream:
         Of the circuit.
     link, baud
         ``uart`` with its baud rate, or ``spi``, whose master sets the pace: 0.
+    weights_volatile
+        Whether weights lie in memories that hold nothing at power-up: a host writes them.
     timing
         The part `timing` of the report.
     """
@@ -36,6 +38,7 @@ class Bitstream:
     clock_hz: int
     link: str
     baud: int
+    weights_volatile: bool
     timing: dict[str, Any]
 
     @property
@@ -47,6 +50,7 @@ class Bitstream:
             "clock_hz": self.clock_hz,
             "link": self.link,
             "baud": self.baud,
+            "weights_volatile": self.weights_volatile,
             "bitstream": self.file,
             "sha256": hashlib.sha256(self.data).hexdigest(),
         }

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from vle.compiler.bundle.bitstream import Bitstream
 from vle.compiler.bundle.header import c_header
 from vle.compiler.bundle.manifest import FORMAT, Arrays, arrays, describe, rebuild
 from vle.compiler.design import Design
@@ -26,7 +27,13 @@ from vle.errors import CompileError
 MANIFEST = "design.json"
 
 
-def save(design: Design, folder: str | os.PathLike[str], *, verilog: bool = False) -> None:
+def save(
+    design: Design,
+    folder: str | os.PathLike[str],
+    *,
+    verilog: bool = False,
+    bitstream: Bitstream | None = None,
+) -> None:
     """Write a bundle; one that is there already is replaced when the new one is complete.
 
     Parameters
@@ -38,6 +45,8 @@ def save(design: Design, folder: str | os.PathLike[str], *, verilog: bool = Fals
     verilog
         Whether to generate `top.v` and `device.v`. The compiler does not depend on the generator: it is imported
         here, by name, only where Verilog is asked for.
+    bitstream
+        What the FPGA tools made of it, to go into the bundle too.
 
     Raises
     ------
@@ -45,19 +54,33 @@ def save(design: Design, folder: str | os.PathLike[str], *, verilog: bool = Fals
         If the folder cannot be written; nothing stays behind then.
     """
     with _replacing(Path(folder)) as temporary:
-        for name, data in contents(design, verilog=verilog).items():
+        for name, data in contents(design, verilog=verilog, bitstream=bitstream).items():
             (temporary / name).write_bytes(data)
 
 
-def contents(design: Design, *, verilog: bool = False) -> dict[str, bytes]:
+def check_target(folder: str | os.PathLike[str]) -> None:
+    """Refuse a folder that `save` would not replace, before work that would be lost.
+
+    Raises
+    ------
+    CompileError
+        Naming the folder and the rule.
+    """
+    _refuse_others(Path(os.path.realpath(folder)))
+
+
+def contents(
+    design: Design, *, verilog: bool = False, bitstream: Bitstream | None = None
+) -> dict[str, bytes]:
     """Return all files of a bundle; the same design always gives the same bytes."""
     from vle.compiler.report.page import html_page  # noqa: PLC0415 - imports jinja2
 
     manifest = describe(design.chip, design.reference)
+    report = {**design.report, "timing": None if bitstream is None else bitstream.timing}
     files = {
         "params.npz": _npz(arrays(design.chip, design.reference)),
-        "report.json": _json(design.report),
-        "report.html": html_page(design.report).encode(),
+        "report.json": _json(report),
+        "report.html": html_page(report).encode(),
         "vle_model.h": c_header(manifest, default_hold(design.reference)).encode(),
     }
     if verilog:
@@ -65,6 +88,9 @@ def contents(design: Design, *, verilog: bool = False) -> dict[str, bytes]:
 
         files["top.v"] = generate(design.chip).encode()
         files["device.v"] = generate_device(design.chip).encode()
+    if bitstream is not None:
+        manifest["board"] = bitstream.manifest
+        files[bitstream.file] = bitstream.data
     manifest["files"] = {name: _digest(data) for name, data in sorted(files.items())}
     manifest["sha256"] = _digest(_json(manifest))
     return {MANIFEST: _json(manifest), **files}

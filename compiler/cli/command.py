@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vle.cache import remember_bundle
+from vle.compiler.cli.bitstream import bitstream_options, build_bitstream, read_build
 from vle.compiler.cli.goal import WidthList, goal_options, read_goal
 from vle.compiler.cli.terminal import Terminal
 from vle.compiler.planning.boards import BOARDS
@@ -31,7 +33,7 @@ PATH = click.Path(path_type=Path)
 @click.option("-o", "--output", type=PATH, help="Folder of the bundle. [build/NAME of the model]")
 @click.option("--calibration", type=PATH, help="Recorded inputs as .npy or .npz: (T, [batch,] in).")
 @click.option("--input-range", nargs=2, type=float, help="Lowest and highest input. [-1 1]")
-@click.option("--board", help=f"Fill a board: {', '.join(BOARDS)}.")
+@click.option("--board", help=f"Fill a board: {', '.join(BOARDS)}, or a .toml file.")
 @click.option("--lanes", type=int, help="Synapses worked on per clock.")
 @click.option(
     "--weight-bits", type=WidthList(), help="Bits of a weight, or those of each layer: 8,6,8. [16]"
@@ -51,7 +53,7 @@ PATH = click.Path(path_type=Path)
 @click.option("--rate", type=float, help="Learning rate at power-up. [0.01]")
 @click.option("--weight-range", type=float, help="How large its weights can grow. [4 x largest]")
 @click.option("--seed", type=int, help="Of its stochastic rounding. [1]")
-@click.option("--bitstream", is_flag=True, help="Run the FPGA tools too (not there yet).")
+@bitstream_options
 @click.option("-q", "--quiet", is_flag=True, help="Write nothing but errors.")
 @click.option("--json", "as_json", is_flag=True, help="Write the report as JSON.")
 @click.option("-v", "--verbose", is_flag=True, help="Show the traceback of an error.")
@@ -97,19 +99,22 @@ def _compile(
     output: Path | None,
     calibration: Path | None,
     verilog: bool,
-    bitstream: bool,
     dt: float | None,
     **options: Any,
 ) -> dict[str, Any]:
     """Compile and write the bundle; return the report."""
-    if bitstream:
-        raise CompileError("--bitstream is not there yet: this version ends at Verilog")
+    from vle.compiler.circuit.registers import register_map  # noqa: PLC0415 - see `_design`
+
+    build = read_build(options)
     target = output or Path("build") / model.stem
     design = _design(terminal, model, calibration, options, dt)
+    made = None if build is None else build_bitstream(terminal, design, build, target)
     with terminal.working("writing the bundle" + (" and its Verilog" if verilog else "")):
-        design.save(target, verilog=verilog)
-    terminal.show(model, target, design.report)
-    return design.report
+        design.save(target, verilog=verilog, bitstream=made)
+    remember_bundle(register_map(design.chip).hash, target)
+    report = {**design.report, "timing": None if made is None else made.timing}
+    terminal.show(model, target, report)
+    return report
 
 
 def _learning(options: dict[str, Any]) -> LearningOptions | bool:

@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from vle.compiler.cli.timing import cells, clocks
+
 TOTALS = {
     "cycles_per_step": "clock cycles per step",
     "latency_steps": "steps from input to answer",
@@ -59,6 +61,10 @@ class Terminal:
             self.out.print(_table(SENSITIVITY, _sensitivity(report["sensitivity"])))
         for what, value in _totals(report).items():
             self.out.print(f"{what:28}{value}", soft_wrap=True)
+        if report["timing"] is not None:
+            self.out.print(_table("the bitstream's cells", cells(report["timing"])))
+            for what, value in clocks(report["timing"]).items():
+                self.out.print(f"{what:28}{escape(value)}", soft_wrap=True)
         for note in report["notes"]:
             self.out.print(f"[yellow]note[/]: {escape(str(note))}", soft_wrap=True)
         self.out.print(f"{escape(str(model))} -> {escape(str(folder))}", soft_wrap=True)

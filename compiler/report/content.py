@@ -29,7 +29,7 @@ from vle.compiler.quantization.ranges import Range, count_exponents, signals
 Float = NDArray[np.float64]
 VERSION = 1
 COMPARED = 32  # sequences on which float and integers are laid over each other
-SHARED = ("frames", "sums", "output", "targets")  # memories of no engine
+SHARED = ("frames", "sums", "output", "targets", "counts", "probes")  # memories of no engine
 SHOWN_STEPS, SHOWN_OUTPUTS = 400, 3
 
 
@@ -76,6 +76,7 @@ def build_report(design: Design, facts: Facts) -> dict[str, Any]:
             **comparison,
         },
         "board": _board(design, facts.board),
+        "timing": None,  # comes with a bitstream: see `vle.compiler.bundle.files.contents`
         "learning": _learning(design, facts.learning),
         "widths": asdict(facts.widths),
         "sensitivity": None,  # both of what came before: see `vle.compiler.search.choose`

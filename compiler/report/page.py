@@ -22,6 +22,7 @@ def html_page(report: Report) -> str:
         trim_blocks=True,
     )
     environment.filters["fixed"] = _fixed
+    environment.filters["mhz"] = _mhz
     drawn = {
         name: Markup(getattr(pictures, name)(report))
         for name in ("traces", "cycles", "ranges", "memory")
@@ -35,6 +36,7 @@ def html_page(report: Report) -> str:
         calibration=report["calibration"],
         layers=report["layers"],
         board=report["board"],
+        timing=report.get("timing"),
         sensitivity=report.get("sensitivity"),  # reports of before have none
         search=report.get("search"),
         notes=report["notes"],
@@ -80,6 +82,10 @@ def _comparison(tried: Report) -> str:
     if tried["source"] != "data":
         return f"{text} No data were given: these sequences are random signals within the range."
     return f"{text} In {tried['same_argmax']:.1%} of them the largest summed output is the same."
+
+
+def _mhz(hz: float) -> str:
+    return f"{hz / 1e6:.4g} MHz"
 
 
 def _fixed(fmt: dict[str, int]) -> str:

@@ -8,16 +8,26 @@ from amaranth.build import Attrs, Clock, Pins, PinsN, Platform, Resource, Subsig
 from amaranth.vendor import GowinPlatform, LatticeECP5Platform, LatticeICE40Platform
 
 from vle.compiler.planning.boards.description import INVERTED, ROLES, Description, Port
+from vle.compiler.planning.choices import Choices
 from vle.errors import CompileError
 from vle.hw.families.ecp5 import ECP5
+from vle.hw.families.gowin import Gowin
+from vle.hw.families.ice40 import ICE40
 
-HOOKS: dict[str, type] = {"ecp5": ECP5}
+HOOKS = {"ecp5": ECP5, "ice40": ICE40, "gowin": Gowin}
 VENDORS = {"ecp5": LatticeECP5Platform, "ice40": LatticeICE40Platform, "gowin": GowinPlatform}
 PREFIX = "vle_"  # of resources that a board's file adds to those of its platform class
 
 
-def platform_of(description: Description) -> Platform:
+def platform_of(description: Description, choices: Choices | None = None) -> Platform:
     """Return a fresh platform with the primitives of the board's family.
+
+    Parameters
+    ----------
+    description
+        The board.
+    choices
+        What the plan has chosen for the chip that goes on it.
 
     Raises
     ------
@@ -29,8 +39,7 @@ def platform_of(description: Description) -> Platform:
     if not issubclass(base, VENDORS[family]):
         rule = f"platform must be of the family of {description.device}"
         raise CompileError(f"board {description.name}: {rule}, not {description.platform}")
-    bases = (*(HOOKS[name] for name in (family,) if name in HOOKS), base)
-    platform = type(base.__name__, bases, {})()
+    platform = type(base.__name__, (HOOKS[family], base), {"choices": choices or Choices()})()
     platform.add_resources(_added(description))
     return platform
 

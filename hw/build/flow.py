@@ -13,6 +13,7 @@ from amaranth.hdl import Elaboratable
 from vle.compiler.bundle.bitstream import Bitstream
 from vle.compiler.planning.boards import Description
 from vle.compiler.planning.build import BuildOptions
+from vle.compiler.planning.choices import Choices
 from vle.compiler.planning.pll import Crystal, Pll, clock_below
 from vle.errors import CompileError
 from vle.hw.boards.platform import platform_of
@@ -30,6 +31,7 @@ Circuit = Callable[[Crystal | Pll], Elaboratable]
 def build(
     circuit: Circuit,
     options: BuildOptions,
+    choices: Choices,
     predicted: dict[str, int],
     say: Progress,
 ) -> Bitstream:
@@ -44,6 +46,8 @@ def build(
         Makes the board's circuit for a clock.
     options
         For which board, and how.
+    choices
+        What the plan has chosen for the chip.
     predicted
         What the plan says of each kind of cell.
     say
@@ -63,7 +67,7 @@ def build(
         for number in range(ATTEMPTS):
             source = clock_below(description.chip.family, description.clock.hz, hz)
             attempt = _Attempt(description, source, Path(temporary) / str(number), say)
-            found = attempt.place(circuit(source), seeds)
+            found = attempt.place(circuit(source), choices, seeds)
             runs += found
             best = max(found, key=lambda run: (run.fmax_hz or 0.0, -run.seed))
             if best.met:
@@ -81,6 +85,7 @@ def build(
         clock_hz=round(source.hz),
         link=options.link,
         baud=description.baud if options.link == "uart" else 0,
+        weights_volatile=choices.huge,
         timing=timing_section(runs, best, wanted, predicted, attempt.version),
     )
 
@@ -102,10 +107,10 @@ class _Attempt:
         self.version = ""
         folder.mkdir()
 
-    def place(self, top: Elaboratable, seeds: list[int]) -> list[Run]:
+    def place(self, top: Elaboratable, choices: Choices, seeds: list[int]) -> list[Run]:
         """Synthesise, then place and route from each seed."""
         self.say("generating the circuit")
-        self._prepare(top)
+        self._prepare(top, choices)
         self._synthesise()
         hz = float(self.hz)
         commands = families.place_commands(self.description, self.commands, seeds, hz)
@@ -121,10 +126,10 @@ class _Attempt:
         run_all([command], self.folder, self.say)
         return (self.folder / self.tools.packed).read_bytes()
 
-    def _prepare(self, top: Elaboratable) -> None:
+    def _prepare(self, top: Elaboratable, choices: Choices) -> None:
         """Write the files of Amaranth's build plan; keep the commands that it would run."""
         options = " ".join(PASSES[self.description.chip.family].split()[1:])
-        plan = platform_of(self.description).prepare(top, TOP, synth_opts=options)
+        plan = platform_of(self.description, choices).prepare(top, TOP, synth_opts=options)
         for name, content in plan.files.items():
             data = content.encode() if isinstance(content, str) else content
             (self.folder / name).write_bytes(data)

@@ -11,6 +11,8 @@ from nets import random_network, random_signal
 
 from vle.compiler import Design, compile_model
 from vle.compiler.bundle import files as bundle
+from vle.compiler.bundle.bitstream import Bitstream
+from vle.compiler.report.page import html_page
 from vle.errors import CompileError
 
 
@@ -212,3 +214,77 @@ def test_the_page_stands_alone():
     assert page.startswith("<!doctype html>")
     for outside in ("http://", "https://", "src=", "<link", "@import"):
         assert outside not in page.replace("http://www.w3.org/2000/svg", "")
+
+
+def made(data=b"bits", **timing):
+    """A bitstream as the tools would have made it."""
+    runs = [{"seed": s, "clock_hz": 80e6, "fmax_hz": f} for s, f in ((1, 75e6), (2, 77e6))]
+    used = {"luts": {"used": 4000, "available": 83640, "predicted": 3900}}
+    found = {
+        "clock_hz": 75_000_000,
+        "wanted_hz": 80_000_000,
+        "timed": True,
+        "seed": 2,
+        "runs": runs,
+        "median_fmax_hz": 76_000_000,
+        "critical_path": {"from": "<a>", "to": "b", "ns": 12.9, "routing_ns": 7.5},
+        "resources": used,
+        "tool": "nextpnr 0.11.1",
+    }
+    return Bitstream(
+        file="own.bit",
+        data=data,
+        board="own",
+        loader="ulx3s",
+        clock_hz=75_000_000,
+        link="uart",
+        baud=1_000_000,
+        weights_volatile=False,
+        timing=found | timing,
+    )
+
+
+def test_a_bitstream_goes_with_its_design(tmp_path):
+    design, _ = make()
+    design.save(tmp_path / "b", bitstream=made())
+    assert (tmp_path / "b" / "own.bit").read_bytes() == b"bits"
+    manifest = json.loads((tmp_path / "b" / "design.json").read_text())
+    assert manifest["board"] == {
+        "name": "own",
+        "loader": "ulx3s",
+        "clock_hz": 75_000_000,
+        "link": "uart",
+        "baud": 1_000_000,
+        "weights_volatile": False,
+        "bitstream": "own.bit",
+        "sha256": hashlib.sha256(b"bits").hexdigest(),
+    }
+    assert Design.load(tmp_path / "b") == design
+    assert Design.load(tmp_path / "b").report["timing"] == made().timing
+    page = (tmp_path / "b" / "report.html").read_text()
+    for text in ("75 MHz", "80 MHz", "76 MHz", "3,900", "12.9 ns", "&lt;a&gt;"):
+        assert text in page
+    (tmp_path / "b" / "own.bit").write_bytes(b"bots")
+    with pytest.raises(CompileError, match=r"own.bit: is damaged"):
+        Design.load(tmp_path / "b")
+
+
+def test_a_bitstream_goes_where_the_next_bundle_has_none(tmp_path):
+    design, _ = make()
+    design.save(tmp_path / "b", bitstream=made())
+    design.save(tmp_path / "b")
+    assert not (tmp_path / "b" / "own.bit").exists()
+    assert Design.load(tmp_path / "b").report["timing"] is None
+    assert "board" not in json.loads((tmp_path / "b" / "design.json").read_text())
+
+
+def test_clocks_that_nobody_timed_are_called_so():
+    page = html_page({**make()[0].report, "timing": made(timed=False).timing})
+    assert "do not know the delays" in page
+
+
+def test_a_target_is_refused_before_the_work(tmp_path):
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(CompileError, match="output folder must be new, empty or a bundle"):
+        bundle.check_target(tmp_path)
+    bundle.check_target(tmp_path / "new")

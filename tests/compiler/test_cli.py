@@ -13,6 +13,8 @@ from onnx_models import chain, f4, node
 from vle.compiler import Design, compile_model
 from vle.compiler.cli import main
 
+BUILD = ("--board", "icebreaker", "--bitstream")
+
 
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch):
@@ -217,7 +219,14 @@ def test_calibration_that_is_no_array(compiled, model, tmp_path, here):
         (["--rate", "0.1"], "--learn-tau, --rate, --weight-range and --seed need --learning"),
         (["--learning", "--rate", "-1"], "rate must be 0 or more"),
         (["--learning", "--weight-range", "0"], "weight_range must be positive"),
-        (["--bitstream"], "--bitstream is not there yet"),
+        (["--bitstream"], "--bitstream needs --board"),
+        (["--seeds", "3", "--board", "icebreaker"], "--seeds needs --bitstream"),
+        (["--clock", "30"], "--clock needs --bitstream"),
+        ([*BUILD, "--clock", "8"], "clock must be 12 MHz or more, not 8 MHz"),
+        ([*BUILD, "--clock", "-1"], "clock must be positive, not -1 MHz"),
+        ([*BUILD, "--seeds", "0"], "seeds must be 1..64, not 0"),
+        ([*BUILD, "--link", "can"], "link must be one of uart, spi, not 'can'"),
+        (["--board", "none.toml", "--bitstream"], "none.toml: cannot be read: No such file"),
         (["--input-range", "1", "-1"], "input"),
         (["--input-range", "nan", "1"], "input"),
         (["--lanes", "0"], "lanes must be 1 or more, not 0"),
