@@ -33,11 +33,15 @@ class ChipInSimulation:
         What to build.
     seed
         Of the pauses on its streams.
+    text
+        Another circuit of the chip than `vle.hw.verilog` generates, with trace ports.
     """
 
-    def __init__(self, chip: ChipSpec, *, seed: int = 1, optimise: str = "-O1") -> None:
+    def __init__(
+        self, chip: ChipSpec, *, seed: int = 1, optimise: str = "-O1", text: str | None = None
+    ) -> None:
         self.chip, self.spec = chip, chip.network
-        text = verilog.generate(chip, trace=True)
+        text = verilog.generate(chip, trace=True) if text is None else text
         self.transport = VerilatedChip(text, seed=seed, optimise=optimise)
         self.last_sent = self.last_taken = Beats.empty(0)
         self.device = Device(Bundle.of_json(described(chip), Path()), self.transport)
