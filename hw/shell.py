@@ -6,7 +6,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from vle.compiler.circuit.board_registers import BOARD_BASE, BOARD_ID, SHELL_VERSION
+from vle.compiler.circuit.board_registers import BOARD_ID, SHELL_VERSION
 from vle.compiler.circuit.link import LinkSpec
 from vle.hw import axi_lite
 from vle.hw.bus import BusSignature
@@ -69,8 +69,8 @@ class Shell(wiring.Component):
         m = Module()
         core, parts = self.core, self.standalone
         m.submodules.core = core
-        m.submodules.link = link = Link(self.spec)
         address_width = len(core.s_axil.araddr) - 2
+        m.submodules.link = link = Link(self.spec, address_width)
         m.submodules.master = master = axi_lite.Master(address_width)
         connect(m, master.axi, core.s_axil)
         connect(m, flipped(self.i), link.i)
@@ -104,12 +104,12 @@ class Shell(wiring.Component):
 
     def _buses(self, m: Module, bus, chip, board) -> None:
         """Chip, parts between, own registers; an address of nobody is refused after 1 clock."""
-        width, base = len(chip.addr), BOARD_BASE // 4
+        width = len(chip.addr)
         damaged, nobody, own = Signal(16), Signal(), Signal()
         m.d.sync += damaged.eq(damaged + self.damaged)
         asked = bus.read | bus.write
-        of_chip = bus.addr[width:] == 0
-        of_board = bus.addr[BOARD_BITS:] == base >> BOARD_BITS
+        of_chip = ~bus.addr[width:].any()
+        of_board = bus.addr[-1] & ~bus.addr[BOARD_BITS:-1].any()
         of_parts = of_board & (bus.addr[:BOARD_BITS] >= OWN)
         words = (BOARD_ID, SHELL_VERSION, self.clock_hz, damaged)
         m.d.sync += [own.eq(0), nobody.eq(0)]

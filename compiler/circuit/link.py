@@ -11,7 +11,8 @@ VERSION = 1
 HEADER, CHECK = 4, 4  # bytes before and behind a payload
 PAYLOADS = (120, 240)  # with which a slot fills 128 or 256 bytes
 SLOTS = (2, 4, 8)
-BEGIN = 2  # of a payload in its slot: words of requests then lie at multiples of 4
+LENGTH, BEGIN = 1, 2  # places in a slot: the end of the payload; its begin, so that the words of
+# requests lie at multiples of 4
 PROBE_BYTES = 8  # the word, TUSER
 
 

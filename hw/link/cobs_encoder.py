@@ -10,7 +10,8 @@ from amaranth.lib.wiring import In, Out
 from vle.hw.bus import APART
 from vle.hw.link.token import TOKEN
 
-DEPTH = 512  # bytes: a frame on its way in, another on its way out
+FRAMES = 2  # one on its way out, another whole or on its way in
+LONGEST = 250  # bytes of a frame, its first code and its 0 among them
 
 
 class CobsEncoder(wiring.Component):
@@ -18,12 +19,12 @@ class CobsEncoder(wiring.Component):
 
     The place of each 0 is left open; when the next comes, or the end, the distance is written
     there. So one byte goes in per clock, and none is read twice. The line sees a frame when it is
-    whole, and then without a gap: 1 byte per clock, first one 4 clocks after the end.
+    whole, and then without a gap: 1 byte per clock, the first 3 clocks after the end.
 
     Parameters
     ----------
-    depth
-        Bytes of the ring, a power of two; a frame has at most half of that, less 3.
+    longest
+        Bytes of a frame on the line.
 
     Members
     -------
@@ -32,13 +33,13 @@ class CobsEncoder(wiring.Component):
     o : Out(stream.Signature(8))
         Bytes for the line, a 0 behind each frame.
     free : Out(1)
-        There is room for a frame; one begins only then.
+        None is on its way in, and there is room for one; it begins only then.
     empty : Out(1)
         Nothing is on its way.
     """
 
-    def __init__(self, depth: int = DEPTH) -> None:
-        self.depth = depth
+    def __init__(self, longest: int = LONGEST) -> None:
+        self.depth = 1 << (FRAMES * longest).bit_length()
         super().__init__(
             {
                 "i": In(stream.Signature(TOKEN)),
@@ -54,13 +55,13 @@ class CobsEncoder(wiring.Component):
         w_port, r_port = ring.write_port(), ring.read_port()
         code = Signal(range(self.depth))  # the place that is open; the line sees what is before it
         write = Signal(range(self.depth), init=1)
-        read, following, used = Signal.like(code), Signal.like(code), Signal.like(code)
-        sealed, standing = Signal.like(code), Signal()
+        read, following = Signal.like(code), Signal.like(code)
+        frames, begun = Signal(range(FRAMES + 1)), Signal()
+        sealed, gone = Signal(), Signal()
         token = self.i.p
         m.d.comb += [
-            used.eq(write - read),
-            self.free.eq(~used[-1]),
-            self.empty.eq(read == sealed),
+            self.free.eq((frames != FRAMES) & ~begun),
+            self.empty.eq(frames == 0),
             # a byte is written where it belongs; 0 and the end close what is open
             w_port.addr.eq(Mux(token.end | (token.data == 0), code, write)),
             w_port.data.eq(Mux(token.end | (token.data == 0), write - code, token.data)),
@@ -69,6 +70,7 @@ class CobsEncoder(wiring.Component):
             with m.State("FRAME"):
                 m.d.comb += [self.i.ready.eq(1), w_port.en.eq(self.i.valid)]
                 with m.If(self.i.valid):
+                    m.d.sync += begun.eq(1)
                     with m.If(token.end):
                         m.next = "END"
                     with m.Else():
@@ -80,14 +82,16 @@ class CobsEncoder(wiring.Component):
                 m.d.sync += write.eq(write + 1)
                 m.next = "SEAL"
             with m.State("SEAL"):
-                m.d.sync += [code.eq(write), sealed.eq(write), write.eq(write + 1)]
+                m.d.comb += sealed.eq(1)
+                m.d.sync += [code.eq(write), write.eq(write + 1), begun.eq(0)]
                 m.next = "FRAME"
         # towards the line: the byte at `read` is asked for again until it is taken
         m.d.comb += [
             following.eq(read + (self.o.valid & self.o.ready)),
             r_port.addr.eq(following),
             self.o.payload.eq(r_port.data),
-            self.o.valid.eq(standing),
+            self.o.valid.eq(~self.empty),
+            gone.eq(self.o.valid & self.o.ready & (r_port.data == 0)),
         ]
-        m.d.sync += [read.eq(following), standing.eq(following != sealed)]
+        m.d.sync += [read.eq(following), frames.eq(frames + sealed - gone)]
         return m

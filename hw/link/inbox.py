@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
 from amaranth.lib.wiring import In, Out
 
-from vle.compiler.circuit.link import BEGIN, CHECK, HEADER, LinkSpec
+from vle.compiler.circuit.link import BEGIN, CHECK, HEADER, LENGTH, LinkSpec
 from vle.hw.link.token import TOKEN
 
 
 class Inbox(wiring.Component):
     """Takes one byte per clock, always.
 
-    The payload goes to its slot as it comes, from place `BEGIN` on, and behind it, at the end of
-    the slot, where it ended. Whether it counts is known when the checksum has come: `taken` or
+    The payload goes to its slot as it comes, from place `BEGIN` on, and where it ended to place
+    `LENGTH`. Whether it counts is known when the checksum has come: `taken` or
     `damaged` follow the end of a frame after 1 clock, and the header stands then.
 
     Parameters
@@ -65,19 +65,20 @@ class Inbox(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         bits, token = self.spec.place_bits, self.i.p
-        m.submodules.crc = crc = CRC32_ISO_HDLC(data_width=8).create()
+        end = Signal()
+        crc = CRC32_ISO_HDLC(data_width=8).create()
+        m.submodules.crc = ResetInserter(end)(crc)
         first = (1 << bits + 1) + BEGIN - HEADER
         place = Signal(bits + 1, init=first)  # of this byte; before 0 and up to BEGIN: the header
         too_long = BEGIN + self.spec.payload_max + CHECK + 1
         header, heading, leading, keeps = Signal(32), Signal(), Signal(), Signal()
-        byte, end, behind = Signal(), Signal(), Signal(bits)
+        byte, behind = Signal(), Signal(bits)
         m.d.comb += [
             self.i.ready.eq(1),
             end.eq(self.i.valid & token.end),
             byte.eq(self.i.valid & ~token.end),
             crc.data.eq(token.data),
             crc.valid.eq(byte),
-            crc.start.eq(end),
             heading.eq(place[-1] | (place < BEGIN)),
             leading.eq(place == BEGIN),
             Cat(self.kind).eq(header[4:8]),
@@ -95,7 +96,7 @@ class Inbox(wiring.Component):
                 m.d.sync += self.flag.eq(token.data[0])
         # the length of the payload is the last that is written
         m.d.comb += [
-            self.at.eq(Mux(token.end, (1 << bits) - 1, place)),
+            self.at.eq(Mux(token.end, LENGTH, place)),
             self.data.eq(Mux(token.end, behind, token.data)),
             self.keep.eq(
                 Mux(

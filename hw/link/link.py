@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, ResetInserter
+from amaranth.hdl import Cat, Module, Mux
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -14,12 +14,14 @@ from vle.hw.link.cobs_encoder import CobsEncoder
 from vle.hw.link.inbox import Inbox
 from vle.hw.link.packer import Packer
 from vle.hw.link.requests import Requests
-from vle.hw.link.session import Session
+from vle.hw.link.session import HEADER, Session
 from vle.hw.link.slot_reader import SlotReader
 from vle.hw.link.token import Kind
 from vle.hw.link.transmitter import KINDS, Transmitter
 from vle.hw.link.unpacker import Unpacker
 from vle.hw.link.window import Window
+
+HEARD = ("flag", "taken", "stored")  # of a frame, besides its header
 
 
 class Link(wiring.Component):
@@ -29,6 +31,8 @@ class Link(wiring.Component):
     ----------
     spec
         Sizes.
+    address_width
+        Bits of a word address of the chip.
 
     Members
     -------
@@ -36,16 +40,16 @@ class Link(wiring.Component):
         The line. A byte that comes is taken at once.
     s_axis, m_axis, s_axis_target, m_axis_probe
         For the ports of the same names of the chip, the last two where it learns.
-    bus : Out(BusSignature(30))
-        To all registers and memories.
+    bus : Out(BusSignature(address_width + 2))
+        To registers and memories; the highest bit: those of the board; the one below: of nobody.
     clearing : Out(1)
         A session begins, and the chip is being cleared.
     alive, activity, damaged : Out(1)
         There is a session; a frame was good; a frame was dropped.
     """
 
-    def __init__(self, spec: LinkSpec) -> None:
-        self.spec = spec
+    def __init__(self, spec: LinkSpec, address_width: int) -> None:
+        self.spec, self.address_width = spec, address_width
         self.unpacker, self.packer = Unpacker(spec), Packer(spec)
         super().__init__(
             {
@@ -57,7 +61,7 @@ class Link(wiring.Component):
                 },
                 "i": In(stream.Signature(8)),
                 "o": Out(stream.Signature(8)),
-                "bus": Out(BusSignature(30)),
+                "bus": Out(BusSignature(address_width + 2)),
                 **dict.fromkeys(("clearing", "alive", "activity", "damaged"), Out(1)),
             }
         )
@@ -68,11 +72,10 @@ class Link(wiring.Component):
         m.submodules.decoder = decoder = CobsDecoder()
         m.submodules.inbox = inbox = Inbox(spec)
         m.submodules.session = session = Session(spec)
-        m.submodules.requests = requests = Requests(spec)
-        reader = SlotReader(spec)
-        m.submodules.reader = ResetInserter(session.forget)(reader)
+        m.submodules.requests = requests = Requests(spec, self.address_width)
+        m.submodules.reader = reader = SlotReader(spec)
         m.submodules.unpacker, m.submodules.packer = unpacker, packer = self.unpacker, self.packer
-        m.submodules.window = window = Window(spec)
+        m.submodules.window = Window(spec)
         m.submodules.transmitter = transmitter = Transmitter(spec)
         m.submodules.encoder = encoder = CobsEncoder()
         for source, sink in (
@@ -88,39 +91,67 @@ class Link(wiring.Component):
             for name in part.signature.members:
                 if "_axis" in name:
                     connect(m, getattr(part, name), flipped(getattr(self, name)))
-        self._slots(m, inbox, session, reader, packer, transmitter)
-        self._replies(m, inbox, requests, transmitter)
+        self._in(m)
+        self._out(m)
+        self._requests(m)
         m.d.comb += [
-            session.header.kind.eq(inbox.kind),
-            session.header.session.eq(inbox.session),
-            session.header.seq.eq(inbox.seq),
-            session.header.ack.eq(inbox.ack),
-            session.flag.eq(inbox.flag),
-            session.taken.eq(inbox.taken),
-            session.stored.eq(inbox.stored),
+            self.clearing.eq(requests.clearing),
+            self.alive.eq(session.alive),
+            self.activity.eq(inbox.taken),
+            self.damaged.eq(inbox.damaged),
+        ]
+        return m
+
+    def _memory(self, m: Module, name: str, depth: int, init: list[int] | None = None):
+        """Return the ports of a memory of bytes."""
+        memory = Memory(shape=8, depth=depth, init=init or [], attrs=APART)
+        m.submodules[name] = memory
+        return memory.write_port(), memory.read_port()
+
+    def _in(self, m: Module) -> None:
+        """Bring frames of steps to their slots, and from there to the chip."""
+        parts, bits = m.submodules, self.spec.slot_bits
+        inbox, session, reader, unpacker = parts.inbox, parts.session, parts.reader, parts.unpacker
+        write, read = self._memory(m, "slots_in", self.spec.memories[0][0])
+        m.d.comb += [
+            *(session.header[name].eq(getattr(inbox, name)) for name in HEADER.members),
+            *(getattr(session, name).eq(getattr(inbox, name)) for name in HEARD),
             inbox.wanted.eq(session.wanted),
-            session.cut.eq(unpacker.cut),
-            session.clearing.eq(requests.clearing),
-            session.settled.eq(requests.settled),
-            session.open.eq(requests.open),
-            session.done.eq(requests.done),
-            requests.start.eq(session.start),
-            requests.end.eq(inbox.end),
-            requests.forget.eq(session.forget),
-            requests.clear.eq(session.clear),
+            write.addr.eq(Cat(inbox.at, session.expected[:bits])),
+            write.data.eq(inbox.data),
+            write.en.eq(inbox.keep & (inbox.kind == Kind.STEPS)),
+            read.addr.eq(reader.address),
+            reader.data.eq(read.data),
+            reader.filled.eq(session.filled & ~self.clearing),
+            reader.forget.eq(session.forget),
             session.read.eq(reader.done),
             session.freed.eq(reader.freed),
-            reader.filled.eq(session.filled & ~requests.clearing),
+            session.cut.eq(unpacker.cut),
             unpacker.forget.eq(session.forget),
-            unpacker.drop.eq(requests.clearing),
+            unpacker.drop.eq(self.clearing),
+        ]
+
+    def _out(self, m: Module) -> None:
+        """Bring outputs and probes to their slots, and from there to the line."""
+        parts = m.submodules
+        session, packer, window, transmitter = (
+            getattr(parts, name) for name in ("session", "packer", "window", "transmitter")
+        )
+        write, read = self._memory(m, "slots_out", self.spec.memories[1][0])
+        m.d.comb += [
+            write.addr.eq(packer.address),
+            write.data.eq(packer.data),
+            write.en.eq(packer.keep),
+            read.addr.eq(transmitter.address),
+            transmitter.data.eq(read.data),
             packer.forget.eq(session.forget),
-            packer.discard.eq(requests.clearing | ~session.alive),
-            packer.cleared.eq(requests.cleared),
-            packer.flush.eq(encoder.empty & transmitter.idle & ~window.ready),
+            packer.discard.eq(self.clearing | ~session.alive),
+            packer.cleared.eq(parts.requests.cleared),
+            packer.flush.eq(parts.encoder.empty & transmitter.idle & ~window.ready),
             packer.room.eq(window.room),
             window.sealed.eq(packer.slots),
             window.heard.eq(session.heard),
-            window.ack.eq(inbox.ack),
+            window.ack.eq(parts.inbox.ack),
             window.again.eq(session.again),
             window.sent.eq(transmitter.sent.stream),
             window.forget.eq(session.forget),
@@ -131,46 +162,18 @@ class Link(wiring.Component):
             transmitter.ack.eq(session.expected),
             transmitter.room.eq(session.room),
             transmitter.slot.eq(window.seq),
-            transmitter.free.eq(encoder.free),
-            self.clearing.eq(requests.clearing),
-            self.alive.eq(session.alive),
-            self.activity.eq(inbox.taken),
-            self.damaged.eq(inbox.damaged),
+            transmitter.free.eq(parts.encoder.free),
         ]
         for kind, ours, theirs in zip(KINDS, transmitter.seqs, session.seqs, strict=True):
             m.d.comb += ours.eq(window.seq if kind == Kind.OUTPUT else theirs)
-        return m
 
-    def _memory(self, m: Module, name: str, depth: int, init: list[int] | None = None):
-        """Return the ports of a memory of bytes."""
-        memory = Memory(shape=8, depth=depth, init=init or [], attrs=APART)
-        m.submodules[name] = memory
-        return memory.write_port(), memory.read_port()
-
-    def _slots(self, m: Module, inbox, session, reader, packer, transmitter) -> None:
-        """Slots of frames of steps, and those of outputs and probes."""
-        depth, bits = self.spec.memories[0][0], self.spec.slot_bits
-        write, read = self._memory(m, "slots_in", depth)
-        m.d.comb += [
-            write.addr.eq(Cat(inbox.at, session.expected[:bits])),
-            write.data.eq(inbox.data),
-            write.en.eq(inbox.keep & (inbox.kind == Kind.STEPS)),
-            read.addr.eq(reader.address),
-            reader.data.eq(read.data),
-        ]
-        write, read = self._memory(m, "slots_out", depth)
-        m.d.comb += [
-            write.addr.eq(packer.address),
-            write.data.eq(packer.data),
-            write.en.eq(packer.keep),
-            read.addr.eq(transmitter.address),
-            transmitter.data.eq(read.data),
-        ]
-
-    def _replies(self, m: Module, inbox, requests, transmitter) -> None:
-        """A request, its response, and at the end what WELCOME says, which is never written."""
-        spec, half = self.spec, 1 << self.spec.place_bits
-        said = [VERSION, spec.payload_max, spec.slots, spec.slots]
+    def _requests(self, m: Module) -> None:
+        """Place a request, its response, and last what WELCOME says, which is never written."""
+        parts, spec, half = m.submodules, self.spec, 1 << self.spec.place_bits
+        inbox, session, requests, transmitter = (
+            getattr(parts, name) for name in ("inbox", "session", "requests", "transmitter")
+        )
+        said = [0, VERSION, spec.payload_max, spec.slots, spec.slots]  # first the place of its end
         init = [0] * (2 * half - len(said)) + said
         write, read = self._memory(m, "replies", 2 * half, init)
         asks = inbox.keep & (inbox.kind == Kind.REQUEST)
@@ -181,10 +184,17 @@ class Link(wiring.Component):
             write.en.eq(asks | requests.keep),
             read.addr.eq(Mux(requests.busy, requests.address, half | transmitter.reply_address)),
             requests.data.eq(read.data),
-            transmitter.reply_data.eq(read.data),
+            requests.start.eq(session.start),
+            requests.end.eq(inbox.end),
+            requests.forget.eq(session.forget),
+            requests.clear.eq(session.clear),
             requests.wait.eq(
                 transmitter.replying | transmitter.sent.welcome | transmitter.sent.response
             ),
+            session.clearing.eq(requests.clearing),
+            session.settled.eq(requests.settled),
+            session.open.eq(requests.open),
+            session.done.eq(requests.done),
+            transmitter.reply_data.eq(read.data),
             transmitter.hold.eq(requests.busy),
-            transmitter.reply_end.eq(requests.reply_end),
         ]

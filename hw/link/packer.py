@@ -26,8 +26,8 @@ class Packer(wiring.Component):
 
     A slot is sealed when no further word fits; when a word of the other kind waits; or, where
     `flush` says that the line has nothing to do, when it ends with a whole output frame or a probe.
-    Behind the payload, at the end of the slot, stands where it ended; before that, where the chip
-    learns, whether it is of probes.
+    Before the payload, at place 0, stands where it ends, and where the chip learns, at place 1,
+    whether it is of probes.
 
     Parameters
     ----------
@@ -75,9 +75,10 @@ class Packer(wiring.Component):
         m = Module()
         spec = self.spec
         bits = spec.place_bits
-        place, index = Signal(bits), Signal(range(PROBE_BYTES))
+        begin = 2 if spec.learns else 1
+        place, index = Signal(bits, init=begin), Signal(range(PROBE_BYTES))
         probing, complete = Signal(), Signal()  # the slot is of probes; it ends with a whole frame
-        valid, final, full, other = Signal(), Signal(), Signal(), Signal()
+        valid, final, full, other, begun = Signal(), Signal(), Signal(), Signal(), Signal()
         word, taken, step = Signal(8 * PROBE_BYTES), Signal(), Signal(Step)
         offered = self._outputs(m, taken & ~probing)
         m.d.comb += [word.eq(self.m_axis.tdata), valid.eq(offered)]
@@ -86,21 +87,22 @@ class Packer(wiring.Component):
             # before those of outputs: words of probes that wait long are lost
             wanted = probe.tvalid | (probing & ~offered)
             m.d.comb += [switch.eq((index == 0) & (wanted != probing)), other.eq(switch)]
-            with m.If(switch & (place == 0)):
+            with m.If(switch & ~begun):
                 m.d.sync += probing.eq(wanted)
             with m.If(probing):
                 m.d.comb += [word.eq(Cat(probe.tdata, probe.tuser)), valid.eq(probe.tvalid)]
         capacity = spec.payload_max - spec.payload_max % spec.output_bytes
         m.d.comb += [
             final.eq(index == Mux(probing, PROBE_BYTES, spec.output_bytes) - 1),
-            full.eq(place == Mux(probing, spec.payload_max, capacity)),
+            full.eq(place == begin + Mux(probing, spec.payload_max, capacity)),
+            begun.eq(place != begin),
             self.address.eq(Cat(place, self.slots[: spec.slot_bits])),
             self.data.eq(word.word_select(index, 8)),
         ]
         with m.Switch(step):
             with m.Case(Step.WORDS):
                 idle = self.flush & complete & ~valid
-                with m.If((place != 0) & (index == 0) & (full | other | idle)):
+                with m.If(begun & (index == 0) & (full | other | idle)):
                     m.d.sync += step.eq(Step.SEAL)
                 with m.Elif(valid & ~other & self.room):
                     m.d.comb += [self.keep.eq(1), taken.eq(final)]
@@ -108,16 +110,16 @@ class Packer(wiring.Component):
                     m.d.sync += complete.eq(probing | self.m_axis.tlast)
             with m.Case(Step.SEAL):
                 m.d.comb += [self.keep.eq(1), self.data.eq(place)]
-                m.d.comb += self.address[:bits].eq((1 << bits) - 1)
+                m.d.comb += self.address[:bits].eq(0)
                 m.d.sync += step.eq(Step.KIND if spec.learns else Step.NEXT)
             with m.Case(Step.KIND):
                 m.d.comb += [self.keep.eq(spec.learns), self.data.eq(probing)]
-                m.d.comb += self.address[:bits].eq((1 << bits) - 2)
+                m.d.comb += self.address[:bits].eq(1)
                 m.d.sync += step.eq(Step.NEXT)
             with m.Case(Step.NEXT):
-                m.d.sync += [self.slots.eq(self.slots + 1), place.eq(0), step.eq(Step.WORDS)]
+                m.d.sync += [self.slots.eq(self.slots + 1), place.eq(begin), step.eq(Step.WORDS)]
         with m.If(self.forget | self.discard):
-            m.d.sync += [place.eq(0), index.eq(0), step.eq(Step.WORDS), self.slots.eq(0)]
+            m.d.sync += [place.eq(begin), index.eq(0), step.eq(Step.WORDS), self.slots.eq(0)]
         return m
 
     def _outputs(self, m: Module, taken: Value) -> Signal:

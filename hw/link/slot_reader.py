@@ -6,13 +6,13 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from vle.compiler.circuit.link import BEGIN, LinkSpec
+from vle.compiler.circuit.link import BEGIN, LENGTH, LinkSpec
 
 BYTE = data.StructLayout({"data": 8, "first": 1})  # `first` of its payload
 
 
 class SlotReader(wiring.Component):
-    """Reads slots one after the other, one byte per clock, 2 clocks more for each slot.
+    """Reads slots one after the other, one byte per clock, 4 clocks more for each slot.
 
     Parameters
     ----------
@@ -23,6 +23,8 @@ class SlotReader(wiring.Component):
     -------
     filled : In(1)
         The slot that comes next is there.
+    forget : In(1)
+        What was not read is lost.
     freed : Out(1)
         A slot has been read.
     done : Out
@@ -38,6 +40,7 @@ class SlotReader(wiring.Component):
         super().__init__(
             {
                 "filled": In(1),
+                "forget": In(1),
                 "freed": Out(1),
                 "done": Out(spec.slot_bits + 1),
                 "address": Out(spec.slot_bits + spec.place_bits),
@@ -50,27 +53,23 @@ class SlotReader(wiring.Component):
         m = Module()
         bits = self.spec.place_bits
         # the byte at `place` is asked for again until it was taken
-        place, following = Signal(bits, init=-1), Signal(bits)
-        end, standing, finish = Signal(bits), Signal(), Signal()
+        place, following = Signal(bits, init=LENGTH), Signal(bits)
+        end, standing, moves = Signal(bits), Signal(), Signal()
+        reading = Signal()  # the payload, no longer its length
         m.d.comb += [
-            following.eq(place),
+            following.eq(place + moves),
+            moves.eq(standing & (~reading | (self.o.valid & self.o.ready))),
+            self.freed.eq(reading & (place == end)),
             self.address.eq(Cat(following, self.done[: self.spec.slot_bits])),
-            self.freed.eq(finish),
             self.o.p.data.eq(self.data),
             self.o.p.first.eq(place == BEGIN),
+            self.o.valid.eq(standing & reading & ~self.freed),
         ]
-        m.d.sync += [place.eq(following), standing.eq(self.filled & ~finish)]
-        with m.FSM():
-            with m.State("LENGTH"), m.If(standing):
-                m.d.sync += end.eq(self.data)
-                m.d.comb += following.eq(BEGIN)
-                m.next = "BYTES"
-            with m.State("BYTES"):
-                m.d.comb += [finish.eq(place == end), self.o.valid.eq(standing & ~finish)]
-                with m.If(finish):
-                    m.d.comb += following.eq(-1)
-                    m.d.sync += self.done.eq(self.done + 1)
-                    m.next = "LENGTH"
-                with m.Elif(standing & self.o.ready):
-                    m.d.comb += following.eq(place + 1)
+        m.d.sync += [place.eq(following), standing.eq(self.filled & ~self.freed)]
+        with m.If(standing & ~reading):
+            m.d.sync += [end.eq(self.data), reading.eq(1)]
+        with m.If(self.freed):
+            m.d.sync += [self.done.eq(self.done + 1), reading.eq(0), place.eq(LENGTH)]
+        with m.If(self.forget):
+            m.d.sync += [self.done.eq(0), reading.eq(0), place.eq(LENGTH), standing.eq(0)]
         return m

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -60,41 +60,40 @@ class Unpacker(wiring.Component):
         most = max(spec.input_bytes, spec.target_bytes)
         of_payload, flags, begun, closing = Signal(4), Signal(4), Signal(), Signal()
         aiming = Signal()  # at the target of the record
-        word, index, column = Signal(8 * most), Signal(range(max(2, most))), self._column()
+        word, index = Signal(8 * most), Signal(range(max(2, most)))
+        column = Signal(range(max(2, spec.inputs, spec.outputs)))
         full, for_target, last = Signal(), Signal(), Signal()  # the beat that stands
-        free, final, whole = Signal(), Signal.like(column), Signal()
+        final, whole, at_end = Signal.like(column), Signal(), Signal()
         m.d.comb += [
             final.eq(Mux(aiming, spec.outputs - 1, spec.inputs - 1)),
+            at_end.eq(column == final),
             whole.eq(index == Mux(aiming, max(1, spec.target_bytes) - 1, spec.input_bytes - 1)),
             self.cut.eq(begun & flags[HAS_TARGET] & ~aiming),
         ]
-        self._present(m, word, flags, full, for_target, last, free)
+        free = self._present(m, word, flags, Cat(full, for_target, last))
+        beat = [full.eq(1), for_target.eq(aiming), last.eq(at_end)]
         with m.If(free):
             m.d.sync += full.eq(0)
-        with m.If(closing):
-            # one more word than is right, or fewer
-            with m.If(free):
-                m.d.sync += [full.eq(1), for_target.eq(aiming), last.eq(column != final)]
-                m.d.sync += column.eq(0)
-                with m.If(column != final):
-                    m.d.sync += [closing.eq(0), begun.eq(0)]
+        with m.If(closing & free):
+            # one word fewer than is right, or one more
+            m.d.sync += [*beat, last.eq(~at_end), column.eq(0)]
+            m.d.sync += [closing.eq(at_end), begun.eq(at_end)]
+        with m.Elif(closing):
+            pass
         with m.Elif(self.i.valid & self.i.p.first):
             m.d.comb += self.i.ready.eq(1)
             m.d.sync += of_payload.eq(self.i.p.data)
-        with m.Elif(~begun):
-            with m.If(self.i.valid & free):
-                m.d.sync += [begun.eq(1), flags.eq(of_payload)]
-                if spec.learns:
-                    m.d.sync += aiming.eq(of_payload[HAS_TARGET])
-        with m.Elif(free):
-            m.d.comb += self.i.ready.eq(1)
-            with m.If(self.i.valid):
+        with m.Elif(self.i.valid & free):
+            m.d.comb += self.i.ready.eq(begun)
+            m.d.sync += begun.eq(1)
+            with m.If(~begun):
+                m.d.sync += [flags.eq(of_payload), aiming.eq(of_payload[HAS_TARGET] & spec.learns)]
+            with m.Else():
                 m.d.sync += [word.eq(Cat(word, self.i.p.data)[8:]), index.eq(index + 1)]
                 with m.If(whole):
-                    m.d.sync += [index.eq(0), column.eq(column + 1)]
-                    m.d.sync += [full.eq(1), for_target.eq(aiming), last.eq(column == final)]
-                    with m.If(column == final):
-                        m.d.sync += [column.eq(0), aiming.eq(0), begun.eq(aiming)]
+                    m.d.sync += [index.eq(0), column.eq(column + 1), *beat]
+                with m.If(whole & at_end):
+                    m.d.sync += [column.eq(0), aiming.eq(0), begun.eq(aiming)]
         with m.If(self.forget):
             m.d.sync += index.eq(0)
             with m.If(~closing):
@@ -103,21 +102,10 @@ class Unpacker(wiring.Component):
             m.d.sync += [full.eq(0), closing.eq(0), begun.eq(0), column.eq(0), index.eq(0)]
         return m
 
-    def _column(self) -> Signal:
-        return Signal(range(max(2, self.spec.inputs, self.spec.outputs)), name="column")
-
-    def _present(
-        self,
-        m: Module,
-        word: Signal,
-        flags: Signal,
-        full: Signal,
-        for_target: Signal,
-        last: Signal,
-        free: Signal,
-    ) -> None:
-        """Offer the beat where it belongs; `free`: none stands in the next clock, unless made."""
-        spec, axis = self.spec, self.s_axis
+    def _present(self, m: Module, word: Signal, flags: Signal, beat: Value) -> Signal:
+        """Offer the beat where it belongs; return whether another can be made."""
+        spec, axis, free = self.spec, self.s_axis, Signal()
+        full, for_target, last = beat
         m.d.comb += [
             axis.tdata.eq(word[len(word) - 8 * spec.input_bytes :]),
             axis.tlast.eq(last),
@@ -134,3 +122,4 @@ class Unpacker(wiring.Component):
                 target.tvalid.eq(full & for_target),
                 free.eq(~full | Mux(for_target, target.tready, axis.tready)),
             ]
+        return free

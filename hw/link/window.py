@@ -57,8 +57,8 @@ class Window(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         bits = self.spec.slot_bits + 1
-        first = Signal(8)  # kept for the host
-        gone, kept, out = Signal(8), Signal(bits), Signal(bits)
+        first = Signal(bits)  # kept for the host
+        gone, kept, out = Signal(bits), Signal(bits), Signal(bits)
         m.d.comb += [
             gone.eq(self.ack - first),
             kept.eq(self.sealed - first),

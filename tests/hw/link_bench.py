@@ -12,6 +12,7 @@ from vle.host.link.frames import Decoder, Frame, Kind, encode
 from vle.hw.link.link import Link
 
 SESSION = 77
+WIDTH = 12  # bits of a word address
 
 
 class Bench:
@@ -30,7 +31,7 @@ class Bench:
     def __init__(
         self, spec: LinkSpec, *, seed: int = 1, gaps: float = 0, stalls: float = 0, slow: float = 0
     ) -> None:
-        self.spec, self.link, self.rng = spec, Link(spec), random.Random(seed)
+        self.spec, self.link, self.rng = spec, Link(spec, WIDTH), random.Random(seed)
         self.gaps, self.stalls, self.slow = gaps, stalls, slow
         self.decoder, self.heard = Decoder(), []
         self.beats: list[tuple[int, int, int]] = []  # data, last, user of s_axis
@@ -150,7 +151,9 @@ class Bench:
             ctx.set(axis.tdata, words[0][0])
             ctx.set(second, words[0][1])
             ctx.set(axis.tvalid, 1)
-            await ctx.tick().until(axis.tready)
+            taken = 0
+            while not taken:
+                _, _, taken = await ctx.tick().sample(axis.tready)
             ctx.set(axis.tvalid, 0)
             words.pop(0)
 
