@@ -142,7 +142,7 @@ def run(
         reference = design.reference.run(subject.x)
         model = design.run(subject.x)
     with console.status("building the Verilog with Verilator (kept for next time)"):
-        device = open_device(f"sim:{bundle}")
+        device = open_device(f"axi:{bundle}")  # on its own ports, where cycles can be counted
     with device:
         chip, seconds = simulate(console, device, subject.x[:, :sequences])
         ends = device.transport.frame_cycles.astype(np.int64)

@@ -19,6 +19,19 @@ from vle.errors import TransportError
 
 HARNESS = Path(__file__).with_name("harness.cpp")
 DEVICE_HARNESS = Path(__file__).with_name("device_harness.cpp")
+# Around a device: its reset behind a register, so that what depends on it, which is the next value of
+# nearly every register, is not worked out twice a clock.
+BENCH = """
+module bench(input clk, input rst,
+  input [7:0] s_byte_tdata, input s_byte_tvalid, output s_byte_tready,
+  output [7:0] m_byte_tdata, output m_byte_tvalid, input m_byte_tready);
+  reg reset = 0;
+  always @(posedge clk) reset <= rst;
+  device device(.clk(clk), .rst(reset),
+    .s_byte_tdata(s_byte_tdata), .s_byte_tvalid(s_byte_tvalid), .s_byte_tready(s_byte_tready),
+    .m_byte_tdata(m_byte_tdata), .m_byte_tvalid(m_byte_tvalid), .m_byte_tready(m_byte_tready));
+endmodule
+"""
 VERILATE = (
     *("--no-timing", "--no-assert", "-O3"),
     *("--x-assign", "fast", "--x-initial", "fast"),
@@ -49,7 +62,7 @@ def library(verilog: str, *, device: str | None = None, optimise: str = "-O1") -
     key = hashlib.sha256()
     harness = HARNESS if device is None else DEVICE_HARNESS
     parts = [verilog, harness.read_text(), optimise, *_verilate(device), *COMPILE]
-    for part in parts if device is None else [*parts, device]:
+    for part in parts if device is None else [*parts, device, BENCH]:
         key.update(part.encode() + b"\0")
     path = cache_folder() / "verilated" / f"{key.hexdigest()[:24]}.so"
     if not path.exists():
@@ -76,11 +89,11 @@ def verilator_root() -> Path:
 
 def _build(verilog: str, device: str | None, folder: Path, optimise: str) -> Path:
     root = verilator_root()
-    top = "top" if device is None else "device"
+    top = "top" if device is None else "bench"
     (folder / "top.v").write_text(verilog)
-    (folder / "device.v").write_text(device or "")
+    (folder / "bench.v").write_text((device or "") + BENCH)
     environment = {**os.environ, "VERILATOR_ROOT": str(root)}
-    files = ["top.v", "device.v"][: 1 + (device is not None)]
+    files = ["top.v", "bench.v"][: 1 + (device is not None)]
     words = [root / "bin/verilator_bin", *_verilate(device), "--Mdir", folder, *files]
     _run(words, folder, environment)
     _write_units(folder, top, HARNESS if device is None else DEVICE_HARNESS)
@@ -106,7 +119,7 @@ def _build(verilog: str, device: str | None, folder: Path, optimise: str) -> Pat
 
 
 def _verilate(device: str | None) -> tuple[str, ...]:
-    top = "top" if device is None else "device"
+    top = "top" if device is None else "bench"
     return "--cc", "--top-module", top, "--prefix", f"V{top}", *VERILATE
 
 

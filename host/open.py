@@ -87,7 +87,7 @@ def _loaded(folder: str | os.PathLike[str] | None) -> Bundle | None:
 
 def _simulated(bundle: Bundle, *, axi: bool, clear: bool) -> Device:
     top = bundle.file("top.v").decode()
-    if axi or "device.v" not in bundle.plain["files"]:
+    if axi:
         return Device(bundle, VerilatedChip(top))
     from vle.host.link.simulated_line import SimulatedLine  # noqa: PLC0415 - needs cobs
 

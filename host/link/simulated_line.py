@@ -13,6 +13,7 @@ from vle.host.link.line import Timing
 HZ = 1_000_000  # of the clock by which time-outs count: the line has no other time than cycles
 TIMING = Timing(retry=0.01, silence=0.5, patience=4.0)  # 4 million cycles
 ROOM = 1 << 16  # bytes that a call can return
+MUCH, DEAF = 128, 1024  # bytes that are more than a request, cycles to let answers to them gather
 
 
 class SimulatedLine:
@@ -34,7 +35,7 @@ class SimulatedLine:
         for name in ("device_cycle", "device_run"):
             getattr(self._library, name).restype = ctypes.c_uint64
         self._handle = ctypes.c_void_p(self._library.device_open())
-        self._going, self._taken = b"", 0
+        self._going, self._taken, self._got = b"", 0, 0
         self._come = np.empty(ROOM, np.uint8)
         self.reset()
 
@@ -64,7 +65,7 @@ class SimulatedLine:
 
     def read(self, seconds: float) -> bytes:
         """Run until all is sent and a frame has come, at the longest for some seconds."""
-        taken = ctypes.c_uint64(self._taken)
+        taken, busy = ctypes.c_uint64(self._taken), max(len(self._going), self._got) > MUCH
         count = self._library.device_run(
             self._device,
             ctypes.c_char_p(self._going),
@@ -72,8 +73,10 @@ class SimulatedLine:
             ctypes.byref(taken),
             ctypes.c_void_p(self._come.ctypes.data),
             ctypes.c_uint64(ROOM),
+            ctypes.c_uint64(DEAF * busy),
             ctypes.c_uint64(max(1, round(seconds * HZ))),
         )
+        self._got = int(count)
         self._taken = taken.value
         return self._come[:count].tobytes()
 

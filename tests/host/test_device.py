@@ -394,7 +394,8 @@ def test_a_chip_of_another_bundle_is_refused(folder, tmp_path):
     plain = json.loads((folder / "design.json").read_text())
     plain["registers"]["hash"] ^= 1
     (tmp_path / "design.json").write_text(json.dumps(plain))
-    (tmp_path / "top.v").write_text((folder / "top.v").read_text())
+    for name in ("top.v", "device.v"):
+        (tmp_path / name).write_text((folder / name).read_text())
     with pytest.raises(DeviceError, match="HASH at 0x8: must be 0x") as refused:
         open_device(f"sim:{tmp_path}")
     assert (refused.value.register, refused.value.address) == ("HASH", 8)
