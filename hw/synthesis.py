@@ -8,17 +8,33 @@ import json
 import subprocess
 import sys
 import tempfile
+from importlib.metadata import version
 from pathlib import Path
 
 from amaranth.back import rtlil
 
 from vle.cache import cache_folder
 from vle.compiler.circuit.folding import ChipSpec
+from vle.compiler.planning.boards import Board
+from vle.compiler.planning.choices import choose
+from vle.hw.ports import flat_ports
 from vle.hw.top import Top
-from vle.hw.verilog import ports
 
 PLATFORMS = {"ecp5": "ECP5", "ice40": "ICE40", "gowin": "Gowin"}
-PASSES = {"ecp5": "synth_ecp5", "ice40": "synth_ice40 -dsp", "gowin": "synth_gowin"}
+KINDS = {
+    "ecp5": {
+        "multipliers": {"MULT18X18D": 1},
+        "blocks": {"DP16KD": 1},
+        "luts": {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 4},
+    },
+    "ice40": {
+        "multipliers": {"SB_MAC16": 1},
+        "blocks": {"SB_RAM40_4K": 1},
+        "sprams": {"SB_SPRAM256KA": 1},
+        "luts": {"SB_LUT4": 1},
+    },
+}
+PASSES = {"ecp5": "synth_ecp5", "ice40": "synth_ice40", "gowin": "synth_gowin"}
 SCRIPT = """
 import sys
 from pyosys import libyosys as ys
@@ -30,20 +46,17 @@ ys.run_pass(f"tee -q -o {folder}/cells.json stat -json", design)
 """
 
 
-def cells(chip: ChipSpec, family: str) -> dict[str, int]:
+def cells(chip: ChipSpec, board: Board) -> dict[str, int]:
     """Synthesise the chip with its AXI top and count cells by type; a count once made is kept.
 
     Raises
     ------
-    ValueError
-        For a family that there is no synthesis for.
     subprocess.CalledProcessError
         Where synthesis fails.
     """
-    if family not in PASSES:
-        raise ValueError(f"family must be one of {', '.join(PASSES)}, not {family!r}")
-    text = netlist(chip, family)
-    name = hashlib.sha256(f"{PASSES[family]}\n{text}".encode()).hexdigest()[:24]
+    family, text = board.family, netlist(chip, board)
+    made_by = f"{PASSES[family]} {version('pyosys')}"
+    name = hashlib.sha256(f"{made_by}\n{text}".encode()).hexdigest()[:24]
     kept = cache_folder() / "cells" / f"{family}-{name}.json"
     if not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
@@ -52,11 +65,21 @@ def cells(chip: ChipSpec, family: str) -> dict[str, int]:
     return found
 
 
-def netlist(chip: ChipSpec, family: str) -> str:
-    """RTLIL of the chip with the primitives of the family."""
-    module = importlib.import_module(f"vle.hw.families.{family}")
-    top, platform = Top(chip), getattr(module, PLATFORMS[family])()
-    return str(rtlil.convert(top, name="top", ports=ports(top), platform=platform, emit_src=False))
+def counted(found: dict[str, int], family: str) -> dict[str, int]:
+    """Cells by what a plan calls them; a carry and a small memory are made of look-up tables."""
+    return {
+        name: sum(found.get(kind, 0) * luts for kind, luts in kinds.items())
+        for name, kinds in KINDS[family].items()
+    }
+
+
+def netlist(chip: ChipSpec, board: Board) -> str:
+    """RTLIL of the chip, of the primitives of the board's family as the plan chooses them."""
+    module = importlib.import_module(f"vle.hw.families.{board.family}")
+    top, platform = Top(chip), getattr(module, PLATFORMS[board.family])()
+    platform.choices = choose(chip, board)
+    ports = flat_ports(top)
+    return str(rtlil.convert(top, name="top", ports=ports, platform=platform, emit_src=False))
 
 
 def _synthesised(text: str, passes: str) -> dict[str, int]:

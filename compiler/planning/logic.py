@@ -33,17 +33,38 @@ RATE_WIDTH = MANTISSA_WIDTH + EXPONENT_WIDTH
 
 SHARES = {
     "ecp5": {
-        "top": 50.0,
-        "engine": 240.0,
-        "edges": 40.0,
-        "regions": 12.0,
-        "activation": 2.4,
-        "cells": 1.5,
-        "errors": 3740.0,
-        "learning top": 410.0,
-        "softmax": 700.0,
-        "time constants": 1500.0,
+        "top": 115.0,
+        "engine": 213.0,
+        "edges": 64.0,
+        "regions": 19.0,
+        "registers": 1.25,
+        "memories": 1.46,
+        "pipelines": 0.24,
+        "activation": 2.6,
+        "words": 1.07,
+        "products": 1.0,
+        "errors": 3200.0,
+        "learning top": 373.0,
+        "softmax": 133.0,
+        "time constants": 2960.0,
         "sensitivity": 300.0,
+    },
+    "ice40": {
+        "top": 146.0,
+        "engine": 245.0,
+        "edges": 54.0,
+        "regions": 13.8,
+        "registers": 1.37,
+        "memories": 1.79,
+        "pipelines": 0.42,
+        "activation": 3.0,
+        "words": 1.63,
+        "products": 2.0,
+        "errors": 4200.0,
+        "learning top": 500.0,
+        "softmax": 200.0,
+        "time constants": 4000.0,
+        "sensitivity": 500.0,
     },
 }
 
@@ -72,16 +93,16 @@ def _all(chip: ChipSpec, family: Family, logic: frozenset[str]) -> Iterator[Part
     yield from _of_products(chip, family, logic)
     for engine in chip.engines:
         yield "engine", 1.0
-        yield "sums", engine.pe * _row_sum(engine)
-        yield "queue", 2.0 * engine.pe * engine.acc_width
-        yield "operands", _operands(engine)
-        yield "neurons", _neurons(engine)
+        yield "words", engine.pe * _row_sum(engine)
+        yield "words", 2.0 * engine.pe * engine.acc_width
+        yield "pipelines", _operands(engine)
+        yield "pipelines", _neurons(engine)
         yield "activation", _activation(engine)
         if engine.learns:
             yield from _of_learning(chip, engine)
     for edge in chip.edges:
         yield "edges", 1.0
-        yield "lanes", edge.simd
+        yield "words", edge.simd
     if chip.learning is not None:
         yield "learning top", 1.0
         yield "softmax", float(chip.learning.loss == "cross_entropy")
@@ -152,12 +173,12 @@ def _of_bus(chip: ChipSpec) -> Iterator[Part]:
         yield "registers", layers * choice(1.0, 4) * (2 * RATE_WIDTH + 2 * STATE_WIDTH)
     yield "regions", float(len(lay_out_regions(chip, 0)))
     for engine in chip.engines:
-        yield "bus words", choice(engine.weight_width, engine.lanes + 1)
-        yield "lanes", 2.0 * engine.lanes
+        yield "words", choice(engine.weight_width, engine.lanes + 1)
+        yield "words", 2.0 * engine.lanes
         kinds = len(neuron_kinds(engine)) + len(error_kinds(engine))
-        yield "bus words", 0.5 * kinds * engine.u_width
+        yield "words", 0.5 * kinds * engine.u_width
     for edge in chip.edges:
-        yield "bus words", choice(edge.format.width, edge.simd + 1)
+        yield "words", choice(edge.format.width, edge.simd + 1)
 
 
 def _of_memories(chip: ChipSpec, family: Family) -> Iterator[Part]:
@@ -166,12 +187,12 @@ def _of_memories(chip: ChipSpec, family: Family) -> Iterator[Part]:
         found = need.layout(family)
         word = need.width * need.banks
         if found.style is Style.DISTRIBUTED:
-            yield "cells", 4.0 * need.readers * found.cells
-            yield "rows", need.readers * choice(word, found.rows)
+            yield "memories", 4.0 * need.readers * found.cells
+            yield "memories", need.readers * choice(word, found.rows)
         elif found.style is Style.REGISTERS:
-            yield "rows", need.readers * choice(word, need.depth) + need.depth * need.banks
+            yield "memories", need.readers * choice(word, need.depth) + need.depth * need.banks
         else:
-            yield "rows", need.readers * choice(word, found.rows)
+            yield "memories", need.readers * choice(word, found.rows)
 
 
 def _of_products(chip: ChipSpec, family: Family, logic: frozenset[str]) -> Iterator[Part]:
@@ -181,26 +202,26 @@ def _of_products(chip: ChipSpec, family: Family, logic: frozenset[str]) -> Itera
         if hard == 0 or need.kind in logic:
             yield "products", float(need.times * need.a * need.b)
         elif hard > 1:
-            yield "partial sums", need.times * 20.0 * (hard - 1)
+            yield "words", need.times * 20.0 * (hard - 1)
 
 
 def _of_learning(chip: ChipSpec, engine: Engine) -> Iterator[Part]:
     """Errors of an engine, and what its lanes, rows and columns add."""
-    yield "errors", 1.0
-    yield "errors", 0.25 * (len(engine.passes) - 1)
+    several = len(engine.passes) > 1  # then two passes may be under way
+    yield "errors", 1.0 + 0.25 * several
     step = SIGNAL_WIDTH + engine.operand_width
-    yield "updates", engine.lanes * (2 * DRAW_WIDTH + step + 2 * engine.weight_width)
-    yield "draws", (engine.pe + engine.simd) * (STATE_WIDTH + DRAW_WIDTH)
+    yield "words", engine.lanes * (2 * DRAW_WIDTH + step + 2 * engine.weight_width)
+    yield "words", (engine.pe + engine.simd) * (STATE_WIDTH + DRAW_WIDTH)
     if any(piece.sends or piece.loops for piece in engine.passes):
         width = engine.weight_width + engine.error_width
-        yield "columns", engine.simd * (tree(width, engine.pe) + 3 * (width + 6))
+        yield "words", engine.simd * (tree(width, engine.pe) + 3 * (width + 6))
         senders = sum(piece.sends + piece.loops for piece in engine.passes)
-        yield "columns", engine.simd * senders * 2 * SUM_WIDTH
-    yield "signals", engine.pe * 2.0 * (SIGNAL_WIDTH + engine.error_width)
+        yield "words", engine.simd * senders * 2 * SUM_WIDTH
+    yield "words", engine.pe * 2.0 * (SIGNAL_WIDTH + engine.error_width)
     if engine.trace_groups:
         word = engine.operand_width + GUARD
         filters = 2 * (word + engine.constant_width) + 4 * word
-        yield "traces", engine.trace_groups * (filters + 3 * engine.simd * engine.operand_width)
+        yield "words", engine.trace_groups * (filters + 3 * engine.simd * engine.operand_width)
     if engine.learns_time_constants:
         yield "time constants", 1.0
         yield "sensitivity", float(any(learning.filtered for learning in engine.learning))
