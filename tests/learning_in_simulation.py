@@ -103,11 +103,15 @@ class LearningChip:
         What to build.
     seed
         Of the pauses on its streams.
+    text
+        Another circuit of the chip than `vle.hw.verilog` generates, with trace ports.
     """
 
-    def __init__(self, chip: ChipSpec, *, seed: int = 1, optimise: str = "-O1") -> None:
+    def __init__(
+        self, chip: ChipSpec, *, seed: int = 1, optimise: str = "-O1", text: str | None = None
+    ) -> None:
         self.chip, self.net, self.map = chip, chip.learning, register_map(chip)
-        text = verilog.generate(chip, trace=True)
+        text = verilog.generate(chip, trace=True) if text is None else text
         self.transport = VerilatedChip(text, seed=seed, optimise=optimise)
         self.state, self.last_sent = self.net.reset(), Beats.empty(0)
 
