@@ -19,8 +19,8 @@ from vle.errors import TransportError
 
 HARNESS = Path(__file__).with_name("harness.cpp")
 DEVICE_HARNESS = Path(__file__).with_name("device_harness.cpp")
-# Around a device: its reset behind a register, so that what depends on it, which is the next value of
-# nearly every register, is not worked out twice a clock.
+# Around a device: its reset behind a register, so that what depends on it, which is the next value
+# of nearly every register, is not worked out twice a clock.
 BENCH = """
 module bench(input clk, input rst,
   input [7:0] s_byte_tdata, input s_byte_tvalid, output s_byte_tready,

@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from vle.host.link.timer import Timer
 
 SEQUENCE = 256
+FEWEST, GROWTH = 4, 0.25  # frames under way where many are lost; more for each that is not
 
 
 class Outgoing:
-    """The sender of go-back-N.
+    """The sender of go-back-N, with fewer frames under way the more of them are lost.
 
     Parameters
     ----------
@@ -28,6 +29,7 @@ class Outgoing:
 
     def __init__(self, slots: int, retry: float) -> None:
         self._slots = self._room = slots
+        self._window = float(slots)
         self._queue: deque[bytes] = deque()  # from the first that is not acknowledged
         self._base = self._next = self._highest = 0  # counted from the beginning, not modulo
         self.timer = Timer(retry)
@@ -49,7 +51,7 @@ class Outgoing:
 
     def due(self, now: float) -> list[tuple[int, bytes]]:
         """Return frames that may go now, `seq` and payload; they count as sent."""
-        end = self._base + min(self._slots, self._room, len(self._queue))
+        end = self._base + min(int(self._window), self._room, len(self._queue))
         places = range(self._next, end)
         found = [(index % SEQUENCE, self._queue[index - self._base]) for index in places]
         if found:
@@ -74,6 +76,7 @@ class Outgoing:
         for _ in range(count):
             self._queue.popleft()
         self._base += count
+        self._window = min(self._slots, self._window + GROWTH * count)
         self._next = max(self._next, self._base)
         if self._next > self._base:
             self.timer.start(now)
@@ -84,6 +87,7 @@ class Outgoing:
     def go_back(self) -> None:
         """Send again from the first one on, as the device has missed it."""
         self._next = self._base
+        self._window = max(min(FEWEST, self._slots), self._window / 2)
 
     def check(self, now: float) -> None:
         """Likewise where nothing was acknowledged in time."""

@@ -11,7 +11,7 @@ from vle.host.build import library
 from vle.host.link.line import Timing
 
 HZ = 1_000_000  # of the clock by which time-outs count: the line has no other time than cycles
-TIMING = Timing(retry=0.01, silence=0.5, patience=4.0)  # 4 million cycles
+TIMING = Timing(retry=0.005, silence=0.5, patience=4.0)  # 4 million cycles
 ROOM = 1 << 16  # bytes that a call can return
 MUCH, DEAF = 128, 1024  # bytes that are more than a request, cycles to let answers to them gather
 
