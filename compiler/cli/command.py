@@ -39,6 +39,7 @@ PATH = click.Path(path_type=Path)
     "--weight-bits", type=WidthList(), help="Bits of a weight, or those of each layer: 8,6,8. [16]"
 )
 @click.option("--rate-bits", type=int, default=16, show_default=True, help="Of inputs and rates.")
+@click.option("--potential-bits", type=int, default=24, show_default=True, help="Of potentials.")
 @goal_options
 @click.option(
     "--sensitivity/--no-sensitivity",

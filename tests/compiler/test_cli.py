@@ -236,6 +236,7 @@ def test_calibration_that_is_no_array(compiled, model, tmp_path, here):
         (["--weight-bits", "8,x"], "'8,x' is neither a number nor numbers separated by commas"),
         (["--weight-bits", "8,8,8"], "weight bits must be one number or 2, one per layer"),
         (["--rate-bits", "99"], "rate bits must be in 3..18, not 99"),
+        (["--potential-bits", "99"], "potential bits must be in 8..32, not 99"),
         (["--max-error", "0"], "max_error must be above 0, not 0"),
         (["--max-error", "0.1", "--weight-bits", "8"], "not be given with --max-error, which"),
         (["--fit", "--weight-bits", "8"], "--weight-bits must not be given with --fit"),
