@@ -31,7 +31,7 @@ TIMER_REGISTERS = (
     _at(0x18, "OVERRUNS"),
 )
 SENSOR_REGISTERS = (
-    _at(0x20, "SENSOR_CTRL", "rw", ("enable", "freeze")),
+    _at(0x20, "SENSOR_CTRL", "rw", ("enable", "freeze", "begin")),
     _at(0x24, "SENSOR_SHIFT", "rw"),
     _at(0x28, "SENSOR_KIND"),
     _at(0x2C, "SENSOR_CHANNELS", "rw"),

@@ -65,10 +65,14 @@ class Adc:
         One of `ADCS`.
     channels
         To begin with; register `SENSOR_CHANNELS` holds 4 bits of each.
+    offset, shift
+        To begin with, see `vle.hw.standalone.scaler`; `shift` None: samples fill a word.
     """
 
     chip: str
     channels: tuple[int, ...]
+    offset: int = 0
+    shift: int | None = None
 
     kind = SENSORS["adc"]
 
@@ -101,6 +105,8 @@ class Microphone:
         1: the left one; 2: left, then right.
     clock_hz
         Of SCK, at most; a sample is 64 clocks.
+    offset, shift
+        As of `Adc`.
 
     References
     ----------
@@ -109,6 +115,8 @@ class Microphone:
 
     sides: int = 1
     clock_hz: int = 3_072_000
+    offset: int = 0
+    shift: int | None = None
 
     kind = SENSORS["microphone"]
     sample_width = 24
@@ -166,13 +174,23 @@ class Parts:
         Whether a step timer ties steps to wall time.
     sensor, flash
         What there is of them.
+    period
+        Clocks of a step from power-up on; 0: frames as they come.
+    sensing
+        Whether frames come from the sensor from power-up on.
     """
 
     clock_hz: int
     timer: bool = True
     sensor: Adc | Microphone | None = None
     flash: Flash | None = None
+    period: int = 0
+    sensing: bool = False
 
     def __post_init__(self) -> None:
+        if not 0 <= self.period < 1 << 32:
+            raise ValueError(f"period must fit in 32 bits, not {self.period!r}")
+        if (self.sensing and self.sensor is None) or (self.period and not self.timer):
+            raise ValueError("parts must have the sensor and the timer that they are to use")
         if self.sensor is not None and not self.timer:
             raise ValueError("a sensor must have a step timer: it says when samples are taken")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from math import ceil
+from typing import Any
 
-from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -13,6 +14,7 @@ from vle.hw.standalone.spi import PADS, Shifter
 APART_NS, WAKE_NS = 100, 50_000  # CS high between two commands; after power-down, with reserve
 ADDRESS = 24  # bits
 BUSY = 0  # bit of the status
+LAST_BYTE: Any = data.StructLayout({"byte": 8, "last": 1})
 
 
 class Operation(enum.Enum, shape=2):
@@ -76,16 +78,15 @@ class SpiFlash(wiring.Component):
 
     def __init__(self, clock_hz: int, half_period: int = 1) -> None:
         self.clock_hz, self.half_period = clock_hz, half_period
-        byte = stream.Signature(data.StructLayout({"byte": 8, "last": 1}))
         super().__init__(
             {
                 "start": In(1),
                 "operation": In(Operation),
                 "address": In(ADDRESS),
                 "busy": Out(1),
-                "o": Out(stream.Signature(8)),
+                "o": Out(stream.Signature(unsigned(8))),
                 "stop": In(1),
-                "i": In(byte),
+                "i": In(stream.Signature(LAST_BYTE)),
                 "pads": Out(PADS),
             }
         )

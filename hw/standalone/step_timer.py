@@ -40,6 +40,8 @@ class StepTimer(wiring.Component):
         The chip forgets steps that have begun.
     tick, missed, stale : Out(1)
         Now; it is an overrun; the frame that stands here is late by a step, and was not offered.
+    between : Out(1)
+        No frame goes through, or was admitted: another source may be connected.
     ticks, overruns : Out(32)
         Counts.
     """
@@ -58,6 +60,7 @@ class StepTimer(wiring.Component):
                 "tick": Out(1),
                 "missed": Out(1),
                 "stale": Out(1),
+                "between": Out(1),
                 "ticks": Out(32),
                 "overruns": Out(32),
             }
@@ -78,6 +81,7 @@ class StepTimer(wiring.Component):
             o.tvalid.eq(i.tvalid & passing),
             i.tready.eq(o.tready & passing),
             moves.eq(o.tvalid & o.tready),
+            self.between.eq(~(admitted | inside | standing)),
         ]
         m.d.sync += standing.eq(o.tvalid & ~o.tready)
         self._clock(m, timed)
@@ -87,7 +91,7 @@ class StepTimer(wiring.Component):
                 self.ticks.eq(self.ticks + 1),
                 self.overruns.eq(self.overruns + self.missed),
             ]
-            m.d.comb += self.stale.eq(self.missed & ~(admitted | inside | standing))
+            m.d.comb += self.stale.eq(self.missed & self.between)
             with m.If(~self.missed):
                 m.d.sync += admitted.eq(1)
         place = Signal(range(self.inputs + 1))
