@@ -1,4 +1,4 @@
-"""The Verilog of a chip: one file that stands alone, and that of a device around it."""
+"""The Verilog of a chip: one file that stands alone, and what goes around it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from vle.compiler.circuit.folding import ChipSpec
 from vle.compiler.circuit.link import LinkSpec
 from vle.hw.ports import ChipInstance, flat_ports
 from vle.hw.shell import Shell
+from vle.hw.soc import Soc
 from vle.hw.top import Top
 
 
@@ -47,6 +48,18 @@ def generate_device(chip: ChipSpec) -> str:
         `tdata`, `tvalid`, `tready`.
     """
     return _text(Device(chip), "device")
+
+
+def generate_soc(chip: ChipSpec) -> str:
+    """Verilog of module `vle_soc`: module `top` under the names that SoC FPGAs expect.
+
+    Returns
+    -------
+    str
+        Ports `aclk`, `aresetn`, `s_axi_*`, `s_axis_*`, `m_axis_*`, and of a chip that learns
+        `s_axis_target_*`, `m_axis_probe_*`; TDATA of 32 bits.
+    """
+    return _text(Soc(chip), "vle_soc")
 
 
 class Device(wiring.Component):

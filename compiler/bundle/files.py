@@ -43,8 +43,8 @@ def save(
     folder
         Where to; a folder that is not a bundle, or holds files beside one, is never replaced.
     verilog
-        Whether to generate `top.v` and `device.v`. The compiler does not depend on the generator: it is imported
-        here, by name, only where Verilog is asked for.
+        Whether to generate `top.v`, `device.v` and `soc.v`. The compiler does not depend on the
+        generator: it is imported here, by name, only where Verilog is asked for.
     bitstream
         What the FPGA tools made of it, to go into the bundle too.
 
@@ -84,10 +84,11 @@ def contents(
         "vle_model.h": c_header(manifest, default_hold(design.reference)).encode(),
     }
     if verilog:
-        from vle.hw.verilog import generate, generate_device  # noqa: PLC0415 - see `save`
+        from vle.hw import verilog as text  # noqa: PLC0415 - see `save`
 
-        files["top.v"] = generate(design.chip).encode()
-        files["device.v"] = generate_device(design.chip).encode()
+        files["top.v"] = text.generate(design.chip).encode()
+        files["device.v"] = text.generate_device(design.chip).encode()
+        files["soc.v"] = text.generate_soc(design.chip).encode()
     if bitstream is not None:
         manifest["board"] = bitstream.manifest
         files[bitstream.file] = bitstream.data
