@@ -101,14 +101,14 @@ class Bridge(wiring.Component):
         reading, partial = Signal(), Signal()  # of the last access, until there is another
         with m.If(axi.wvalid & axi.wready):
             m.d.sync += partial.eq(axi.wstrb != 0b1111)
-        m.d.comb += [bus.addr.eq(Mux(reading, read_at, write_at)[2:]), bus.w_data.eq(data)]
+        m.d.comb += bus.w_data.eq(data)
         with m.FSM():
             with m.State("IDLE"):
                 with m.If(asked & ~(reading & addressed & filled)):
-                    m.d.sync += reading.eq(1)
+                    m.d.sync += [reading.eq(1), bus.addr.eq(read_at[2:])]
                     m.next = "READ"
                 with m.Elif(addressed & filled):
-                    m.d.sync += reading.eq(0)
+                    m.d.sync += [reading.eq(0), bus.addr.eq(write_at[2:])]
                     m.next = "WRITE"
             with m.State("READ"):
                 m.d.comb += bus.read.eq(1)

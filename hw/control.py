@@ -102,11 +102,12 @@ class Control(wiring.Component):
         m.d.sync += [done.eq(0), error.eq(0), self.clear.eq(0)]
         m.d.sync += self.clear_counters.eq(0)
         written = self._written(m)
-        counting = Signal()
+        counting, standing = Signal(), Signal()  # a count is asked for; its selection has come out
         with m.If(own & ~done & (self.bus.read | self.bus.write)):
             m.d.sync += done.eq(~counting)
             self._access(m, word, error, counting, written)
-        with m.If(counting):
+        m.d.sync += standing.eq(counting)
+        with m.If(counting & standing):
             m.d.sync += done.eq(self._count(m, word))
         return m
 
@@ -126,7 +127,8 @@ class Control(wiring.Component):
         with m.Switch(self.bus.addr[: (self.map.core_base - 1).bit_length()]):
             for place, name in enumerate(self.counted):
                 with m.Case(self.map.register(name).address):
-                    m.d.comb += [self.counts.select.eq(place), counting.eq(self.bus.read)]
+                    m.d.sync += self.counts.select.eq(place)
+                    m.d.comb += counting.eq(self.bus.read)
                     m.d.sync += error.eq(self.bus.write)
             for name, value in self._values().items():
                 register = self.map.register(name)

@@ -94,11 +94,13 @@ class Counters(wiring.Component):
         m = Module()
         here, place, upper, left = self._walk(m)
         m.submodules.memory = memory = RegisteredMemory(HALF_COUNT, 2 * self.count, latency=1)
-        gathered, carry = self._gather(m, place, upper), Signal()
+        after = Signal.like(here)
+        m.d.comb += after.eq(self._after(here))
+        gathered, carry = self._gather(m, after), Signal()
         word = Signal(HALF_COUNT + 1)
         m.d.comb += [
             word.eq(Mux(left != 0, 0, memory.r_data) + Mux(upper, carry, gathered)),
-            memory.r_addr.eq(self._after(here)),
+            memory.r_addr.eq(after),
             memory.w_addr.eq(here),
             memory.w_data.eq(word),
             memory.w_en.eq(1),
@@ -121,18 +123,20 @@ class Counters(wiring.Component):
             m.d.sync += left.eq(left - 1)
         return here, here[1:], here[0], left
 
-    def _gather(self, m: Module, place: Value, upper: Value) -> Value:
-        """Events of the count at work since its last turn."""
-        found = []
+    def _gather(self, m: Module, after: Value) -> Value:
+        """Events of the count at work since its last turn, taken in the clock before it."""
+        found, turn, coming = [], ~after[0], after[1:]
         for k, event in enumerate(self._events()):
             most = 2 * self.count * ((1 << len(event)) - 1)
             assert most < 1 << HALF_COUNT
             since = Signal(range(most + 1), name=f"since{k}")
-            m.d.sync += since.eq(Mux((place == k) & ~upper, 0, since) + event)
+            m.d.sync += since.eq(Mux((coming == k) & turn, 0, since) + event)
             with m.If(self.clear):
                 m.d.sync += since.eq(0)
             found.append(since)
-        return Value.cast(Array(found)[place])
+        gathered = Signal(HALF_COUNT)
+        m.d.sync += gathered.eq(Mux(self.clear, 0, Value.cast(Array(found)[coming])))
+        return gathered
 
     def _events(self) -> list[Value]:
         """How often each count counts in this clock, in the order of `counter_names`."""

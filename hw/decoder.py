@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from vle.compiler.circuit.registers import Region, RegisterMap, lane_bits
 from vle.hw.bus import BusSignature
+from vle.hw.numeric import either
 
 READ_CLOCKS = 4
 
@@ -84,7 +85,8 @@ class BusDecoder(wiring.Component):
                     m.d.sync += self.write.eq(Mux(found, 1 << region, 0))
                     m.d.sync += self.flags_write.eq(Mux(is_flag, 1 << flag, 0))
             with m.State("READ"):
-                m.d.sync += [wait.eq(wait + 1), self.bus.r_data.eq(Array(self.r_data)[region])]
+                words = [Mux(self.active[k], word, 0) for k, word in enumerate(self.r_data)]
+                m.d.sync += [wait.eq(wait + 1), self.bus.r_data.eq(either(words))]
                 with m.If(wait == READ_CLOCKS - 1):
                     m.next = "DONE"
             with m.State("DONE"):

@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 from vle.compiler.circuit.edges import Edge
 from vle.compiler.circuit.registers import lane_bits
 from vle.hw.bus import AccessSignature
+from vle.hw.numeric import chosen
 from vle.hw.primitives import RegisteredMemory, registers_first
 from vle.hw.tokens import tokens
 
@@ -80,8 +81,9 @@ class FrameBuffer(wiring.Component):
         held = int(self.edge.source is not None)  # the reset's frame
         self._count(m, held)
         w_slot, r_slot = self._slot(m, held), self._slot(m, 0)
+        m.d.sync += self.zero.eq(self.zero & ~self.release)
         with m.If(self.release):
-            m.d.sync += [r_slot.eq(self._after(r_slot)), self.zero.eq(0)]
+            m.d.sync += r_slot.eq(self._after(r_slot))
         self._flags(m, held, r_slot)
         lane, tile = self._write_position(m, w_slot)
         latency = 2 if registers_first(platform) else 1
@@ -150,7 +152,7 @@ class FrameBuffer(wiring.Component):
         bus_lane, bus_position = access.address[:bits], Cat(access.address[bits:], r_slot)
         w_data = Mux(access.active, access.w_data[:width], self.w_data)
         bus_enable = Mux(access.write, 1 << bus_lane, 0)
-        m.d.sync += access.r_data.eq(memory.r_data.word_select(bus_lane, width).as_signed())
+        m.d.sync += access.r_data.eq(chosen(m, memory.r_data, width, bus_lane).as_signed())
         m.d.comb += [
             memory.w_addr.eq(Mux(access.active, bus_position, position)),
             memory.w_data.eq(w_data.replicate(simd)),

@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from vle.compiler.circuit.geometry import Engine
 from vle.hw.numeric import choose, constant
+from vle.hw.tokens import tokens
 
 
 class GroupQueue(wiring.Component):
@@ -68,22 +69,26 @@ class GroupQueue(wiring.Component):
         m = Module()
         engine = self.engine
         rest = Signal(engine.pe * engine.acc_width)
-        part, group_last, pause = Signal(range(max(2, engine.pe))), Signal(), Signal()
+        part, pause = Signal(range(max(2, engine.pe))), Signal()
+        group_last, free, load = Signal(), Signal(), Signal()
+        part_last, last = Signal(init=int(engine.pe == 1)), max(0, engine.pe - 2)
         incoming = Cat(self.i, self.i_flags)
         m.submodules.queue = queue = SyncFIFO(width=len(incoming), depth=engine.queue_depth)
-        load = Signal()
+        held = Signal()
+        m.d.comb += held.eq(tokens(m, queue.w_en, load & held, engine.queue_depth)[1])
         m.d.comb += [
             self.o.eq(rest[: engine.acc_width].as_signed()),
-            group_last.eq((part == engine.pe - 1) | self.last),
-            load.eq((~self.o_valid | group_last) & ~pause & (queue.r_rdy | self.i_valid)),
+            group_last.eq(part_last | self.last),
+            free.eq((~self.o_valid | group_last) & ~pause),
+            load.eq(free & (held | self.i_valid)),
             queue.w_data.eq(incoming),
-            queue.w_en.eq(self.i_valid & (queue.r_rdy | ~load)),
+            queue.w_en.eq(self.i_valid & (held | ~free)),
             queue.r_en.eq(load),
             self.taken.eq(load),
             self.advance.eq(load | (self.o_valid & ~group_last)),
         ]
         with m.If(load):
-            head = Mux(queue.r_rdy, queue.r_data, incoming)
+            head = Mux(held, queue.r_data, incoming)
             m.d.sync += [Cat(rest, self.o_flags).eq(head), self.o_valid.eq(1)]
         with m.Elif(group_last):
             m.d.sync += self.o_valid.eq(0)
@@ -91,6 +96,7 @@ class GroupQueue(wiring.Component):
             m.d.sync += rest.eq(rest.shift_right(engine.acc_width))
         with m.If(self.o_valid):
             m.d.sync += part.eq(Mux(group_last, 0, part + 1))
+            m.d.sync += part_last.eq((engine.pe == 1) | (~group_last & (part == last)))
         self._count(m)
         self._pause(m, pause)
         if engine.learns:

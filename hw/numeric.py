@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from itertools import zip_longest
 
 from amaranth.hdl import Array, C, Cat, Module, Mux, Signal, Value
 
@@ -52,6 +53,21 @@ def choose(place: Value, keys: Sequence[Hashable], make: Callable[..., Value]) -
     if len(made) == 1:
         return made[keys[0]]
     return Value.cast(Array([made[key] for key in keys])[place])
+
+
+def chosen(m: Module, word: Value, width: int, lane: Value) -> Value:
+    """Return one lane of a word; it follows the lane's number a clock later."""
+    lanes = len(word) // width
+    here = Signal(lanes, name="lane")
+    m.d.sync += here.eq(1 << lane)
+    return either([Mux(here[k], word.word_select(k, width), 0) for k in range(lanes)])
+
+
+def either(words: list[Value]) -> Value:
+    """Return the words' bits together, as a tree: there may be thousands."""
+    while len(words) > 1:
+        words = [a | b for a, b in zip_longest(words[::2], words[1::2], fillvalue=C(0, 1))]
+    return words[0]
 
 
 def constant(value: int) -> Value:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import reduce
-from operator import or_
 
 from amaranth.hdl import C, Cat, Module, Mux, Value
 from amaranth.lib import enum, wiring
 from amaranth.lib.wiring import In, Out
 
 from vle.compiler.circuit.geometry import Engine, Pass
-from vle.hw.numeric import Delay
+from vle.hw.numeric import Delay, either
 from vle.hw.primitives import registers_first
 
 
@@ -70,7 +68,7 @@ class Operand(wiring.Component):
                 taken = Delay(m, take, "taken")[int(late)]
                 chosen.append(Mux(taken, words, 0))
         domain = m.d.comb if late else m.d.sync
-        domain += self.o.eq(reduce(or_, chosen))
+        domain += self.o.eq(either(chosen))
         return m
 
     def _sources(self, k: int, piece: Pass) -> Iterator[tuple[Value, Value]]:

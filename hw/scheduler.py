@@ -109,6 +109,7 @@ class Scheduler(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         group = Signal(range(max(2, *(piece.groups for piece in self.engine.passes))))
+        self._here = Signal(len(self.engine.passes), init=1)  # the place, a bit each
         begins, ends = Signal(), Signal()
         later, last_group = Signal(), Signal(init=int(self.engine.passes[0].groups == 1))
         credit, may_begin = self._credits(m), self._may_begin(m, begins, ends)
@@ -118,8 +119,8 @@ class Scheduler(wiring.Component):
             self.valid.eq(~self.first | (credit & (later | may_begin))),
             begins.eq(self.first & credit & ~later & may_begin),
             ends.eq(self.valid & self.last & last_group),
-            self.begin.eq(Mux(begins, 1 << self.place, 0)),
-            self.release.eq(Mux(ends, 1 << self.place, 0)),
+            self.begin.eq(Mux(begins, self._here, 0)),
+            self.release.eq(Mux(ends, self._here, 0)),
         ]
         self._walk(m, group, later, last_group)
         self._source(m)
@@ -128,6 +129,10 @@ class Scheduler(wiring.Component):
 
     def _choose(self, number) -> Value:
         return choose(self.place, [number(piece) for piece in self.engine.passes], constant)
+
+    def _of_place(self, flags: Value) -> Value:
+        """Return the flag of the pass at work."""
+        return (flags & self._here).any()
 
     def _after(self, number) -> Value:
         """Return the number of the pass after that at work."""
@@ -162,6 +167,7 @@ class Scheduler(wiring.Component):
                 with m.If(last_group):
                     m.d.sync += [group.eq(0), last_group.eq(self._after(one_group))]
                     m.d.sync += self.place.eq(Mux(self.place == final, 0, self.place + 1))
+                    m.d.sync += self._here.eq(self._here.rotate_left(1))
 
     def _source(self, m: Module) -> None:
         """Own rates follow the inputs, in the same tile where the inputs do not fill it."""
@@ -194,15 +200,15 @@ class Scheduler(wiring.Component):
         m.d.comb += [
             self.first_group.eq(~later),
             self.last_group.eq(last_group),
-            self.begin_last.eq(Mux(first & last_group, 1 << self.place, 0)),
+            self.begin_last.eq(Mux(first & last_group, self._here, 0)),
         ]
         with m.If(self.valid & self.last):
             m.d.sync += self.group.eq(Mux(self.group == count - 1, 0, self.group + 1))
-        return errors & (~last_group | self.sums_taken.bit_select(self.place, 1))
+        return errors & (~last_group | self._of_place(self.sums_taken))
 
     def _may_begin(self, m: Module, begins: Value, ends: Value) -> Value:
         """Whether the pass at hand finds all that it needs; also counts steps and passes."""
-        final = self.place == len(self.engine.passes) - 1
+        final = self._here[-1]
         pending = tokens(m, self.step, begins & final, self.pending_limit)[1]
         most = self.engine.queue_depth + self.engine.rate_stage + 2
         done = ~pending & ~tokens(m, begins, self.finished, most)[1]
@@ -215,19 +221,18 @@ class Scheduler(wiring.Component):
         there = self.x_ready & self.loop_ready & self.free
         if self.engine.learns:
             there &= self.traces_ready
-        return pending & there.bit_select(self.place, 1)
+        return pending & self._of_place(there)
 
     def _state(self, m: Module, begins: Value) -> None:
         """Settle the flags of a pass when it begins."""
-        at = self.place
-        starts = self.x_start.bit_select(at, 1)
-        held = self.waiting.bit_select(at, 1) & ~starts
-        fresh = self.zero_u.bit_select(at, 1)
+        starts = self._of_place(self.x_start)
+        held = self._of_place(self.waiting) & ~starts
+        fresh = self._of_place(self.zero_u)
         settled = Cat(
             *(starts, held, starts | fresh),
             *([fresh] if self.engine.learns else []),
-            self.x_zero.bit_select(at, 1),
-            starts | self.loop_zero.bit_select(at, 1),
+            self._of_place(self.x_zero),
+            starts | self._of_place(self.loop_zero),
         )
         now, kept = Signal(len(settled)), Signal(len(settled))
         m.d.comb += [
@@ -238,8 +243,8 @@ class Scheduler(wiring.Component):
         m.d.sync += kept.eq(now)
         with m.If(begins):
             m.d.sync += [
-                self.waiting.bit_select(at, 1).eq(held),
-                self.zero_u.bit_select(at, 1).eq(0),
+                self.waiting.eq(Mux(held, self.waiting, self.waiting & ~self._here)),
+                self.zero_u.eq(self.zero_u & ~self._here),
             ]
         with m.If(self.hold):
             above = sum((p.layer > 0) << k for k, p in enumerate(self.engine.passes))

@@ -14,7 +14,7 @@ from vle.compiler.learning.updates import SIGNAL_WIDTH
 from vle.hw.bus import AccessSignature
 from vle.hw.column_sums import ColumnSums
 from vle.hw.noise import STATE_WIDTH
-from vle.hw.numeric import Delay
+from vle.hw.numeric import Delay, chosen
 from vle.hw.primitives import Product, Products, RegisteredMemory
 from vle.hw.weight_update import WeightUpdate
 
@@ -196,7 +196,7 @@ class SynapseArray(wiring.Component):
             memory.w_en.eq(enable),
             memory.r_addr.eq(Mux(access.active, bus_word, self.address)),
         ]
-        m.d.sync += access.r_data.eq(memory.r_data.word_select(bus_lane, width).as_signed())
+        m.d.sync += access.r_data.eq(chosen(m, memory.r_data, width, bus_lane).as_signed())
         return memory.r_data
 
     def _products(self, m: Module, weights: Value) -> list[Value]:

@@ -19,8 +19,5 @@ def tokens(m: Module, up: Value, down: Value, limit: int, init: int = 0) -> tupl
     """
     count, some = Signal(range(limit + 1), init=init), Signal(init=int(init > 0))
     m.d.sync += count.eq(count + up - down)
-    with m.If(up):
-        m.d.sync += some.eq(1)
-    with m.Elif(down):
-        m.d.sync += some.eq(count > 1)
+    m.d.sync += some.eq(up | (some & ~down) | (down & (count > 1)))  # one table, however late
     return count, some
