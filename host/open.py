@@ -129,7 +129,7 @@ def _linked(line: ByteStream, bundle: Bundle | None, *, clear: bool) -> Device:
         found = bundle or _looked_up(Registers(session))
         transport = LinkTransport.of(session, found)
         device = Device(found, transport)
-        if not session.cleared:
+        if not session.limits.cleared:
             device.chip.write("CTRL", 0)
             device.chip.until_idle()
             transport.drop()

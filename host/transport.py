@@ -79,10 +79,10 @@ class Transport(Protocol):
         """
 
     def read(self, addresses: ArrayLike) -> NDArray[np.uint32]:
-        """Read registers at byte addresses, one after the other."""
+        """Read registers at byte addresses, in any order."""
 
     def write(self, addresses: ArrayLike, data: ArrayLike) -> None:
-        """Write registers at byte addresses, one after the other."""
+        """Write registers at byte addresses, in any order: where it matters, call twice."""
 
     def close(self) -> None:
         """Let go of the chip."""

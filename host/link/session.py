@@ -5,50 +5,14 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 
-from vle.errors import DeviceError, TransportError
+from vle.errors import TransportError
 from vle.host.link.frames import VERSION, Decoder, Frame, Kind, encode
+from vle.host.link.handshake import hello
 from vle.host.link.incoming import Incoming
 from vle.host.link.line import ByteStream
 from vle.host.link.outgoing import SEQUENCE, Outgoing
 from vle.host.link.timer import Timer
-
-CLEAR = 1  # flag of HELLO
-LEAST = 12  # bytes of a payload: a request to write one word has 10
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a device can hold, as it says when a session begins.
-
-    Parameters
-    ----------
-    payload
-        Bytes of a frame's payload.
-    slots_in, slots_out
-        Stream frames to the device that it can hold, and from it that it keeps.
-    """
-
-    payload: int
-    slots_in: int
-    slots_out: int
-
-    @classmethod
-    def of(cls, payload: bytes) -> Limits:
-        """Read a WELCOME.
-
-        Raises
-        ------
-        DeviceError
-            Where the device speaks another version.
-        """
-        if not payload or payload[0] != VERSION:
-            version = payload[0] if payload else "none"
-            raise DeviceError(f"version of the link must be {VERSION}, not {version}")
-        if len(payload) != 4 or payload[1] < LEAST or not 0 < payload[2] < 16 or not payload[3]:
-            raise DeviceError(f"a WELCOME must have sizes that can be, not {payload[1:].hex()}")
-        return cls(*payload[1:])
 
 
 class Session:
@@ -63,11 +27,6 @@ class Session:
     number
         Of the session; None: at random.
 
-    Members
-    -------
-    cleared
-        Whether the chip was cleared as it began.
-
     Raises
     ------
     TransportError
@@ -80,13 +39,13 @@ class Session:
         self.line, self._timing = line, line.timing
         self._decoder = Decoder()
         self._over: str | None = None
-        self.cleared = False
         self.begin(clear=clear, number=number)
 
     def begin(self, *, clear: bool = True, number: int | None = None) -> None:
         """Begin anew; all that is under way is forgotten on both sides."""
         self.number = 1 + secrets.randbelow(255) if number is None else number
-        self.limits = self._hello(clear=clear)
+        self.limits = hello(self.line, self._decoder, self.number, clear=clear)
+        self._over = None
         self.outgoing = Outgoing(self.limits.slots_in, self._timing.retry)
         self.incoming = Incoming(self.limits.slots_out, self._timing.retry)
         self._request: bytes | None = None
@@ -222,34 +181,6 @@ class Session:
         if frame.session:
             raise TransportError(f"{self.line.name}: another host has taken the device")
         raise TransportError(f"{self.line.name}: the device was reset, its state is lost")
-
-    def _hello(self, *, clear: bool) -> Limits:
-        hello = b"\0" + encode(
-            Frame(Kind.HELLO, self.number, payload=bytes((VERSION, CLEAR * clear)))
-        )
-        began = now = self.line.now()
-        timer, received, damaged = Timer(self._timing.retry), self._decoder.received, self.damaged
-        while now < began + self._timing.silence:
-            self.line.write(hello)
-            timer.again(now)
-            while now < timer.due:
-                for frame in self._hear(timer.due - now):
-                    if (frame.kind, frame.session) == (Kind.WELCOME, self.number):
-                        self._over, self.cleared = None, bool(frame.seq)
-                        return Limits.of(frame.payload)
-                now = self.line.now()
-        received, damaged = self._decoder.received - received, self.damaged - damaged
-        raise TransportError(self._no_welcome(received, damaged))
-
-    def _no_welcome(self, received: int, damaged: int) -> str:
-        text = f"{self.line.name}: no device answers within {self._timing.silence:g} s"
-        if not received:
-            return (
-                f"{text}, not a byte has come: is it on, and programmed, and the baud rate right?"
-            )
-        if damaged or not self._decoder.frames:
-            return f"{text}; {received} bytes came, but no frame: is the baud rate right?"
-        return f"{text}; what came belongs to another session"
 
     def _silent(self, seconds: float) -> str:
         return (

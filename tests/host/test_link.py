@@ -223,7 +223,7 @@ def test_answers_of_before_are_dropped():
     session.until(lambda: session.outgoing.empty)
     left = device.inbox.pop()
     transport = LinkTransport(Session(ModelLine(device), clear=False, number=4), SIZES)
-    assert not transport.session.cleared
+    assert not transport.session.limits.cleared
     device.steps_of(left)  # as if these steps were inside the chip
     transport.drop()
     assert device.chip.steps == 40

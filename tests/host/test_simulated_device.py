@@ -140,7 +140,7 @@ def test_a_host_that_was_killed(line, design, cut):
     line.write(b"".join(frames)[:cut])
     line.read(1e-3)
     device = device_on(line, design)
-    assert device.transport.session.cleared
+    assert device.transport.session.limits.cleared
     x = signal(60)
     assert np.array_equal(device.run(x, aligned=False), design.run(x, aligned=False))
 
@@ -169,7 +169,7 @@ def test_a_session_that_does_not_clear(line, design):
     session.put(payloads(lesson, WordBytes(2, 2, 2), 240))
     session.until(lambda: session.outgoing.empty)  # and nobody waits for the answers
     session = Session(line, clear=False)
-    assert not session.cleared
+    assert not session.limits.cleared
     transport = LinkTransport.of(session, first.bundle)
     second = Device(first.bundle, transport)
     second.chip.until_idle()
