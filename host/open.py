@@ -103,7 +103,7 @@ def _line(scheme: str, rest: str, bundle: Bundle | None) -> ByteStream:
     from vle.host.link.serial_line import SerialLine  # noqa: PLC0415 - needs pyserial
 
     board = {} if bundle is None else bundle.board
-    return SerialLine(path, _number(query, "baud") or int(board.get("baud", BAUD)))
+    return SerialLine(path, _number(query, "baud") or board.get("baud") or BAUD)
 
 
 def _number(query: str, name: str) -> int | None:
