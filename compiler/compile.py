@@ -125,6 +125,8 @@ def compile_model(
         if formats is not None:
             notes += ("formats are those that the file tells",)
             input_range = input_range or _ends(formats.layers[0].x_format)
+        elif options is None and target is not None:  # factors that a multiplier takes whole
+            widths = replace(widths, constant=min(widths.constant, target.multiplier_width))
         known = calibrate(network, calibration, input_range)
         moments = None if formats else known.moments
         given = Given(imported.grids, imported.inputs)
@@ -132,7 +134,7 @@ def compile_model(
         if formats is None and options is None and (wanted.judged or rate_bits < BELOW):
             labelled = _labelled(network, calibration, goal)
             judge = Judge.of(network, known, widths, given, labelled)
-            chosen = choose(wanted, judge, partial(plan, lanes=lanes, board=target))
+            chosen = choose(wanted, judge, partial(plan, lanes=lanes, board=target, explain=False))
             widths = replace(widths, weight=max(chosen.choice.weight))
         quantized = quantize(
             network,
