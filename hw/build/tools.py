@@ -124,6 +124,9 @@ def _ended(command: Command, code: int, folder: Path) -> None:
 
 def _cause(log: Path, code: int) -> str:
     """Return the line of a log that says most about a failure."""
+    full = _overfull(log.read_text(errors="replace"))
+    if full:
+        return f"the circuit does not fit, it takes {full}"
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines()]
     said = [line for line in lines if re.search(r"\b(error|no space left)\b", line, re.IGNORECASE)]
     said = [line for line in said if not re.search(r"\b\d+ errors?\b", line)] or said
@@ -131,6 +134,13 @@ def _cause(log: Path, code: int) -> str:
         return f"ended by signal {-code}"
     text = (said or [line for line in lines if line] or [f"exit code {code}"])[-1]
     return re.sub(r"^\W*error\W*", "", text, flags=re.IGNORECASE)
+
+
+def _overfull(text: str) -> str:
+    """Cells that a device has too few of, as place and route lists them."""
+    counts = re.findall(r"^Info:\s+(\w+):\s*(\d+)/\s*(\d+)\s+\d+%", text, re.MULTILINE)
+    over = {kind: (used, has) for kind, used, has in counts if int(used) > int(has) > 0}
+    return ", ".join(f"{used} {kind} of {has}" for kind, (used, has) in over.items())
 
 
 def _shown(command: Command, folder: Path) -> str:

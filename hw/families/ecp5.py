@@ -56,7 +56,7 @@ def multiplier(a: Value, b: Value, o: Signal, clocks: int) -> Instance:
     """
     ports: dict[str, Any] = {"i_CLK0": ClockSignal(), "i_CE0": Const(1), "i_RST0": Const(0)}
     settings = {
-        "p_SOURCEB_MODE": "B_INPUT",
+        "p_SOURCEB_MODE": "B_SHIFT",  # SOURCEB decides; 0: the pins
         "p_RESETMODE": "SYNC",
         "p_GSR": "DISABLED",
         "p_MULT_BYPASS": "DISABLED",

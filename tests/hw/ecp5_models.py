@@ -47,7 +47,7 @@ module MULT18X18D({_pins("input", "A", FACTOR)}, {_pins("input", "B", FACTOR)},
   parameter MULT_BYPASS = "DISABLED";
 {checks}{
         _refuse(
-            'SOURCEB_MODE == "B_INPUT" && RESETMODE == "SYNC" && MULT_BYPASS == "DISABLED"',
+            'SOURCEB_MODE == "B_SHIFT" && RESETMODE == "SYNC" && MULT_BYPASS == "DISABLED"',
             "MULT18X18D of another source or reset mode or bypass",
         )
     }  reg signed [18:0] a_kept = 0, b_kept = 0;
