@@ -80,8 +80,8 @@ CASES = (
     Case("8 lanes, 16 bits", (16, 24, 10), one(2, 4, 2), weight_bits=16),
     Case("8 lanes, softplus", (12, 24, 12), one(4, 2, 2), "softplus"),
     Case("8 lanes, leaky", (20, 30, 6), one(8, 1, 2), "leaky_relu"),
-    Case("2 engines of 4", (12, 20, 8), TWO, "tanh"),
-    Case("3 engines", (6, 12, 9, 4), THREE),
+    large("2 engines of 4", (12, 20, 8), TWO, activation="tanh"),
+    large("3 engines", (6, 12, 9, 4), THREE),
     large("12 lanes", (32, 48, 10), one(3, 4, 2), activation="tanh"),
     large("16 lanes, 4 bits", (40, 40, 8), one(4, 4, 2), weight_bits=4),
     large(
@@ -106,11 +106,11 @@ CASES = (
     Case("3 lanes, sigmoid", (9, 14, 7), one(1, 3, 2), "sigmoid", held=True),
     Case("5 lanes, 12 bits", (10, 16, 12, 8), one(5, 1, 3), weight_bits=12, held=True),
     Case("7 lanes, recurrent relu", (7, 21, 6), one(1, 7, 2), recurrent=(0,), held=True),
-    Case(
+    large(
         "2 engines, recurrent",
         (14, 18, 10),
         ((2, 3, (0,)), (1, 2, (1,))),
-        "tanh",
+        activation="tanh",
         recurrent=(1,),
         held=True,
     ),
@@ -170,14 +170,14 @@ def measure(case: Case, board: Board) -> dict[str, Any]:
     """What is predicted of a case, what synthesis counts, and of which parts it is made."""
     chip = chip_of(case)
     need, found = fit(chip, board), counted(cells(chip, board), board.family)
-    chosen = choose(chip, board).logic
+    choices = choose(chip, board)
     return {
         "case": case.name,
         "family": board.family,
         "held": case.held,
         "predicted": {name: getattr(need, name)[0] for name in found},
         "counted": found,
-        "parts": logic.parts(chip, family_named(board.family), logic=chosen),
+        "parts": logic.parts(chip, family_named(board.family), choices),
     }
 
 
@@ -199,7 +199,7 @@ def fitted(rows: list[dict[str, Any]]) -> dict[str, float]:
 
     They are drawn to those that there are, as far as no chip tells them apart.
     """
-    known = logic.SHARES[rows[0]["family"]]
+    known = {name: luts for name, (luts, _) in logic.SHARES[rows[0]["family"]].items()}
     used = [row for row in rows if not row["held"]]
     names = sorted({name for row in used for name in row["parts"]})
     now = np.array([known.get(name, 1.0) for name in names])

@@ -81,9 +81,10 @@ class Planning:
         if network is None:
             return None
         try:
-            chip = ChipSpec(network, plan(network, lanes=lanes, board=self.board))
+            folding = plan(network, lanes=lanes, board=self.board, explain=False)
         except CompileError:
             return None
+        chip = ChipSpec(network, folding)
         need = resources(chip)
         bits, sizes = quality.choice.weight, [layer.weight.size for layer in network.layers]
         return {

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from vle.compiler.circuit.folding import ChipSpec
+from vle.compiler.planning.beside import BESIDE
 from vle.compiler.planning.boards import Board
 from vle.compiler.planning.mapping import (
     Family,
@@ -18,8 +19,6 @@ from vle.compiler.planning.mapping import (
 )
 from vle.compiler.planning.memories import MemoryNeed, memories
 from vle.compiler.planning.products import LANES, ProductNeed, products
-
-BESIDE = 4  # memory blocks that are left to what stands beside the chip
 
 
 @dataclass(frozen=True)
@@ -81,4 +80,4 @@ def _huge(needs: tuple[MemoryNeed, ...], board: Board) -> bool:
     family = family_named(board.family)
     if family.huge is None or huge_layouts(needs, family) > board.sprams:
         return False
-    return sum(need.blocks(family) for need in needs) > board.blocks - BESIDE
+    return sum(need.blocks(family) for need in needs) > board.blocks - BESIDE[board.family].blocks

@@ -17,6 +17,7 @@ from vle.compiler.planning.products import LANES
 from vle.compiler.planning.resources import fit, resources
 
 MANY = 16  # lanes
+SPRAM_BITS = 1 << 18
 
 
 def smallest(network: NetworkSpec, learning: LearningNetwork | None) -> ChipSpec:
@@ -46,9 +47,9 @@ def fastest(
 
 def fill(network: NetworkSpec, board: Board, learning: LearningNetwork | None) -> Folding | None:
     """Take as many lanes as multipliers, then memory and logic, allow; None where nothing fits."""
-    least = smallest(network, learning)
-    if not fit(least, board).fits:
+    if _weight_bits(network) > board.memory_bits + board.sprams * SPRAM_BITS:
         return None
+    least = smallest(network, learning)
     lane, engine = _costs(least, board)
     budget = int(board.multipliers // lane)
     while budget > engine:
@@ -56,7 +57,12 @@ def fill(network: NetworkSpec, board: Board, learning: LearningNetwork | None) -
         if fitting:
             return fastest(network, fitting, learning)
         budget -= max(1, budget // 16)
-    return least.folding
+    return least.folding if fit(least, board).fits else None
+
+
+def _weight_bits(network: NetworkSpec) -> int:
+    """Bits of all weights, without any padding."""
+    return sum(layer.weight.size * layer.weight_width for layer in network.layers)
 
 
 def within(
@@ -65,8 +71,10 @@ def within(
     learning: LearningNetwork | None,
     foldings: Iterable[Folding],
 ) -> list[Folding]:
-    """Those that fit the board."""
-    return [f for f in foldings if fit(ChipSpec(network, f, learning), board).fits]
+    """Those that fit the board; where there are any, those whose weights are kept without power."""
+    fitting = [f for f in foldings if fit(ChipSpec(network, f, learning), board).fits]
+    lasting = [f for f in fitting if not choose(ChipSpec(network, f, learning), board).huge]
+    return lasting or fitting
 
 
 def _costs(least: ChipSpec, board: Board) -> tuple[Fraction, int]:

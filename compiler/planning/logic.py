@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from vle.compiler.activation import PiecewiseLinear, Table
 from vle.compiler.circuit.folding import ChipSpec
@@ -22,6 +23,7 @@ from vle.compiler.learning.noise import WIDTH as DRAW_WIDTH
 from vle.compiler.learning.rate import EXPONENT_WIDTH, MANTISSA_WIDTH
 from vle.compiler.learning.traces import GUARD
 from vle.compiler.learning.updates import SIGNAL_WIDTH
+from vle.compiler.planning.choices import Choices
 from vle.compiler.planning.mapping import Family, Style, multipliers_of
 from vle.compiler.planning.memories import memories
 from vle.compiler.planning.products import products
@@ -31,66 +33,86 @@ STATE_WIDTH = 32  # of a layer's draws
 RATE_WIDTH = MANTISSA_WIDTH + EXPONENT_WIDTH
 
 
-SHARES = {
+SHARES = {  # look-up tables and flip-flops of each kind of part
     "ecp5": {
-        "top": 115.0,
-        "engine": 213.0,
-        "edges": 64.0,
-        "regions": 19.0,
-        "registers": 1.25,
-        "memories": 1.46,
-        "pipelines": 0.24,
-        "activation": 2.6,
-        "words": 1.07,
-        "products": 1.0,
-        "errors": 3200.0,
-        "learning top": 373.0,
-        "softmax": 133.0,
-        "time constants": 2960.0,
-        "sensitivity": 300.0,
+        "top": (115.0, 93.0),
+        "engine": (213.0, 363.0),
+        "edges": (64.0, 0.0),
+        "regions": (19.0, 33.0),
+        "registers": (1.25, 0.0),
+        "memories": (1.46, 0.42),
+        "pipelines": (0.24, 0.17),
+        "activation": (2.6, 0.95),
+        "words": (1.07, 0.3),
+        "products": (1.0, 0.3),
+        "errors": (3200.0, 2600.0),
+        "learning top": (373.0, 51.0),
+        "softmax": (133.0, 162.0),
+        "time constants": (2960.0, 2310.0),
+        "sensitivity": (300.0, 180.0),
     },
     "ice40": {
-        "top": 146.0,
-        "engine": 245.0,
-        "edges": 54.0,
-        "regions": 13.8,
-        "registers": 1.37,
-        "memories": 1.79,
-        "pipelines": 0.42,
-        "activation": 3.0,
-        "words": 1.63,
-        "products": 2.0,
-        "errors": 4200.0,
-        "learning top": 500.0,
-        "softmax": 200.0,
-        "time constants": 4000.0,
-        "sensitivity": 500.0,
+        "top": (146.0, 147.0),
+        "engine": (245.0, 313.0),
+        "edges": (54.0, 25.5),
+        "regions": (13.8, 10.6),
+        "registers": (1.37, 1.58),
+        "memories": (1.79, 1.47),
+        "pipelines": (0.42, 0.53),
+        "activation": (3.0, 1.52),
+        "words": (1.63, 0.09),
+        "products": (2.0, 0.3),
+        "errors": (4200.0, 2600.0),
+        "learning top": (500.0, 51.0),
+        "softmax": (200.0, 162.0),
+        "time constants": (4000.0, 2310.0),
+        "sensitivity": (500.0, 180.0),
     },
 }
+LIKE = {"gowin": "ecp5", "generic": "ecp5"}
+ALONE = {"ice40": 0.47}  # flip-flops with no look-up table before them, where both are one cell
 
 
-def estimate(chip: ChipSpec, family: Family, *, logic: frozenset[str] = frozenset()) -> int:
-    """Estimate the look-up tables of a chip with its AXI top."""
-    shares = SHARES.get(family.name, SHARES["ecp5"])
-    found = parts(chip, family, logic=logic)
-    return round(sum(shares.get(kind, 1.0) * luts for kind, luts in found.items()))
+class Logic(NamedTuple):
+    """Logic of a chip with its AXI top: estimates.
+
+    Parameters
+    ----------
+    luts, registers
+        Look-up tables and flip-flops.
+    cells
+        Logic cells, as place and route counts them.
+    """
+
+    luts: int
+    registers: int
+    cells: int
 
 
-def parts(
-    chip: ChipSpec, family: Family, *, logic: frozenset[str] = frozenset()
-) -> dict[str, float]:
+def estimate(chip: ChipSpec, family: Family, choices: Choices) -> Logic:
+    """Estimate the logic of a chip."""
+    name = LIKE.get(family.name, family.name)
+    luts = registers = 0.0
+    for kind, words in parts(chip, family, choices).items():
+        share = SHARES[name][kind]
+        luts, registers = luts + share[0] * words, registers + share[1] * words
+    cells = luts + ALONE.get(name, 0.0) * registers
+    return Logic(round(luts), round(registers), round(cells))
+
+
+def parts(chip: ChipSpec, family: Family, choices: Choices) -> dict[str, float]:
     """Look-up tables by the kind of part, as the words make them."""
     found: Counter[str] = Counter()
-    for kind, luts in _all(chip, family, logic):
+    for kind, luts in _all(chip, family, choices):
         found[kind] += luts  # type: ignore[assignment]
     return dict(found)
 
 
-def _all(chip: ChipSpec, family: Family, logic: frozenset[str]) -> Iterator[Part]:
+def _all(chip: ChipSpec, family: Family, choices: Choices) -> Iterator[Part]:
     yield "top", 1.0
     yield from _of_bus(chip)
-    yield from _of_memories(chip, family)
-    yield from _of_products(chip, family, logic)
+    yield from _of_memories(chip, family, choices)
+    yield from _of_products(chip, family, choices)
     for engine in chip.engines:
         yield "engine", 1.0
         yield "words", engine.pe * _row_sum(engine)
@@ -181,10 +203,10 @@ def _of_bus(chip: ChipSpec) -> Iterator[Part]:
         yield "words", choice(edge.format.width, edge.simd + 1)
 
 
-def _of_memories(chip: ChipSpec, family: Family) -> Iterator[Part]:
+def _of_memories(chip: ChipSpec, family: Family, choices: Choices) -> Iterator[Part]:
     """Memories made of logic: their cells, and the choice among rows of them."""
     for need in memories(chip):
-        found = need.layout(family)
+        found = need.layout(family, huge=choices.huge)
         word = need.width * need.banks
         if found.style is Style.DISTRIBUTED:
             yield "memories", 4.0 * need.readers * found.cells
@@ -195,11 +217,11 @@ def _of_memories(chip: ChipSpec, family: Family) -> Iterator[Part]:
             yield "memories", need.readers * choice(word, found.rows)
 
 
-def _of_products(chip: ChipSpec, family: Family, logic: frozenset[str]) -> Iterator[Part]:
+def _of_products(chip: ChipSpec, family: Family, choices: Choices) -> Iterator[Part]:
     """Add partial products; make the products that no hard multiplier makes."""
     for need in products(chip):
         hard = multipliers_of(need.a, need.b, family)
-        if hard == 0 or need.kind in logic:
+        if hard == 0 or need.kind in choices.logic:
             yield "products", float(need.times * need.a * need.b)
         elif hard > 1:
             yield "words", need.times * 20.0 * (hard - 1)

@@ -52,9 +52,11 @@ class MemoryNeed(NamedTuple):
         """Bits in all, each counted once."""
         return self.width * self.depth * self.banks
 
-    def layout(self, family: Family) -> Layout:
-        """How it lies in the cells of a family, for each of its readers."""
-        return layout(self.width, self.depth, self.banks, family, at_once=self.at_once)
+    def layout(self, family: Family, *, huge: bool = False) -> Layout:
+        """How it lies in the cells of a family, for each of its readers; `huge`: if of weights."""
+        style = Style.HUGE if huge and self.kind == "weights" else None
+        words = self.width, self.depth, self.banks
+        return layout(*words, family, style=style, at_once=self.at_once)
 
     def blocks(self, family: Family) -> int:
         """Count the memory blocks."""

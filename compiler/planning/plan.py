@@ -20,16 +20,22 @@ def plan(
     lanes: int | None = None,
     board: Board | None = None,
     learning: LearningNetwork | None = None,
+    explain: bool = True,
 ) -> Folding:
     """Choose engines for a number of lanes, for a board, or for so many lanes on a board.
 
     Candidates come from the bound `max(sum of folds, neurons)` of every engine; the exact timing
     of the circuit decides among the best, then fewer multipliers.
 
+    Parameters
+    ----------
+    explain
+        Whether an error is to say what would fit, which takes more plans.
+
     Raises
     ------
     CompileError
-        For no lanes, and for a network that does not fit the board; it says what would.
+        For no lanes, and for a network that does not fit the board; it says what would do.
     """
     if lanes is not None and lanes < 1:
         raise CompileError(f"lanes must be 1 or more, not {lanes}")
@@ -40,9 +46,11 @@ def plan(
         fitting = within(network, board, learning, candidates(network, lanes, 0))
         if fitting:
             return fastest(network, fitting, learning)
+        if not explain:
+            raise CompileError(f"{lanes} lanes do not fit {board.name}")
     folding = fill(network, board, learning)
     if folding is None:
-        raise CompileError(refusal(network, board, learning))
+        raise CompileError(refusal(network, board, learning, explain=explain))
     if lanes is not None and folding.lanes < lanes:
         raise CompileError(too_many_lanes(network, board, learning, lanes, folding))
     return folding

@@ -16,13 +16,16 @@ from vle.compiler.planning.resources import Fit, fit
 NARROWEST = 4  # bits of a weight that are proposed
 
 
-def refusal(network: NetworkSpec, board: Board, learning: LearningNetwork | None) -> str:
+def refusal(
+    network: NetworkSpec, board: Board, learning: LearningNetwork | None, *, explain: bool = True
+) -> str:
     """Say by how much the smallest circuit misses the board, and what would fit."""
-    least = fit(smallest(network, learning), board)
-    ways = [*_ways(network, board, learning)]
-    would = " or ".join(ways) if ways else "only a smaller network"
-    over = _over(least)
-    return f"the network does not fit {board.name}: even one lane needs {over}; {would} would do"
+    over = _over(fit(smallest(network, learning), board))
+    said = f"the network does not fit {board.name}: even one lane needs {over}"
+    if not explain:
+        return said
+    would = " or ".join(_ways(network, board, learning)) or "only a smaller network"
+    return f"{said}; {would} would do"
 
 
 def too_many_lanes(
@@ -50,12 +53,10 @@ def _over(found: Fit) -> str:
 def _ways(network: NetworkSpec, board: Board, learning: LearningNetwork | None) -> Iterator[str]:
     """Change the model, or take another board."""
     if learning is None:
-        widest = max(layer.weight_width for layer in network.layers)
-        for bits in range(widest - 1, NARROWEST - 1, -1):
-            if fit(smallest(_narrowed(network, bits), None), board).fits:
-                yield f"{bits}-bit weights"
-                break
-    elif fit(smallest(network, None), board).fits:
+        bits = _bits(network, board)
+        if bits is not None:
+            yield f"{bits}-bit weights"
+    elif fill(network, board, None) is not None:
         yield "a chip that does not learn"
     yield from _boards(network, board, learning)
 
@@ -69,6 +70,16 @@ def _boards(
         if folding is not None and folding.lanes >= lanes:
             yield f"the board {other.name} ({folding.lanes} lanes)"
             return
+
+
+def _bits(network: NetworkSpec, board: Board) -> int | None:
+    """Most bits of a weight with which the network fits; None: not even with `NARROWEST`."""
+    low, high = NARROWEST - 1, max(layer.weight_width for layer in network.layers)
+    while high - low > 1:
+        middle = (low + high) // 2
+        fits = fill(_narrowed(network, middle), board, None) is not None
+        low, high = (middle, high) if fits else (low, middle)
+    return low if low >= NARROWEST else None
 
 
 def _narrowed(network: NetworkSpec, bits: int) -> NetworkSpec:

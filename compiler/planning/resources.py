@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vle.compiler.circuit.folding import ChipSpec
+from vle.compiler.planning.beside import BESIDE
 from vle.compiler.planning.boards import Board
 from vle.compiler.planning.choices import choose, hard_multipliers, huge_layouts
 from vle.compiler.planning.logic import estimate
@@ -51,7 +52,7 @@ def resources(chip: ChipSpec) -> Resources:
 
 @dataclass(frozen=True)
 class Fit:
-    """How a chip fills a board; needed and offered.
+    """How a chip fills a board: needed, and offered beside what links it to a host.
 
     Parameters
     ----------
@@ -59,21 +60,25 @@ class Fit:
         Hard multipliers, memory blocks, large memories with one port: exact.
     luts
         Look-up tables: an estimate.
+    cells
+        Logic cells, as place and route counts them: look-up tables, and where a flip-flop without
+        one takes a cell of its own, those, too.
     """
 
     multipliers: tuple[int, int]
     blocks: tuple[int, int]
+    sprams: tuple[int, int]
     luts: tuple[int, int]
-    sprams: tuple[int, int] = (0, 0)
+    cells: tuple[int, int]
 
     @property
     def parts(self) -> dict[str, tuple[int, int]]:
-        """All of them, by what they are called."""
+        """What can run out, by what it is called."""
         return {
             "multipliers": self.multipliers,
             "memory blocks": self.blocks,
             "large memories": self.sprams,
-            "look-up tables": self.luts,
+            "logic cells": self.cells,
         }
 
     @property
@@ -85,15 +90,15 @@ class Fit:
 def fit(chip: ChipSpec, board: Board) -> Fit:
     """Say what the chip takes of a board."""
     need, family = resources(chip), family_named(board.family)
-    choices = choose(chip, board)
+    choices, beside = choose(chip, board), BESIDE[board.family]
     hard = sum(hard_multipliers(product, family, choices) for product in need.products)
     in_blocks = [m for m in need.memories if not (choices.huge and m.kind == "weights")]
-    blocks = sum(memory.blocks(family) for memory in in_blocks)
-    sprams = huge_layouts(need.memories, family) if choices.huge else 0
-    luts = estimate(chip, family, logic=choices.logic)
+    logic = estimate(chip, family, choices)
+    cells = board.luts - beside.cells
     return Fit(
-        (hard, board.multipliers),
-        (blocks, board.blocks),
-        (luts, board.luts),
-        (sprams, board.sprams),
+        multipliers=(hard, board.multipliers),
+        blocks=(sum(m.blocks(family) for m in in_blocks), board.blocks - beside.blocks),
+        sprams=(huge_layouts(need.memories, family) if choices.huge else 0, board.sprams),
+        luts=(logic.luts, cells),
+        cells=(logic.cells, cells),
     )
