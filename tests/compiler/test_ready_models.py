@@ -13,6 +13,9 @@ import pytest
 
 from vle.compiler import compile_model
 from vle.compiler.frontend import import_model
+from vle.compiler.planning.boards import BOARDS
+from vle.compiler.planning.choices import Choices, choose
+from vle.compiler.planning.resources import fit
 from vle.sim.tasks import load
 
 ROOT = Path(__file__).parents[2]
@@ -66,6 +69,17 @@ def test_a_perceptron_of_scikit_learn(digits, bits):
     probabilities = imported.finish(imported.network.run(x))
     assert np.abs(probabilities - expected["probabilities"]).max() < 1e-5
     assert imported.notes[0].endswith("one of 0, 1, 2, 3, 4, 5, 6, 7, 8, 9")
+
+
+def test_the_perceptron_fits_the_smallest_board_on_six_lanes_and_more(digits):
+    x_train, x, y = digits
+    path, board = MODELS / "digits_mlp.onnx", BOARDS["icebreaker"]
+    widths = {"weight_bits": 8, "rate_bits": 8, "potential_bits": 16}
+    design = compile_model(path, calibration=x_train[:300], board=board, lanes=8, **widths)
+    assert design.folding.lanes >= 6
+    assert fit(design.chip, board).fits
+    assert choose(design.chip, board) == Choices()  # every product has a hard multiplier
+    assert_kept(design.run(x).argmax(-1), answers(path, x)["label"], y, 8)
 
 
 @pytest.mark.parametrize("bits", LOST)
