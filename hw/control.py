@@ -90,7 +90,7 @@ class Control(wiring.Component):
         m = Module()
         own, done, error, word = Signal(), Signal(), Signal(), Signal(32)
         m.d.comb += [
-            own.eq(self.bus.addr < self.map.core_base),
+            own.eq(~self.bus.addr[self.map.core_base.bit_length() - 1 :].any()),
             self.core.addr.eq(self.bus.addr),
             self.core.w_data.eq(self.bus.w_data),
             self.core.read.eq(self.bus.read & ~own),
