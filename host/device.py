@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -13,7 +13,7 @@ from vle.errors import DeviceError
 from vle.host import parameters, running, snapshot, state
 from vle.host.bundle import Bundle
 from vle.host.checks import finite
-from vle.host.chip import CLEAR_COUNTERS, Chip, Raw
+from vle.host.chip import Chip, Raw
 from vle.host.export import export
 from vle.host.learner import Learner
 from vle.host.parameters import Parameters
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from vle.host.streaming import Frames
 
 IDENTITY, VERSION = 0x564C4531, 1
-COUNTERS = ("current", "prosp", "rate")
-CLAMPED = ("error", "signal", "weight", "bias", "trace")
 
 
 class Device(Learner):
@@ -244,36 +242,6 @@ class Device(Learner):
             raise ValueError("a snapshot must have been taken before the chip can be rolled back")
         self.restore(self._last)
 
-    def saturation(self) -> NDArray[np.int64]:
-        """Words clamped since the counters were cleared, `(layers, 3)`: current, prosp, rate."""
-        return self._counters("SATURATION", COUNTERS)
-
-    def clamped(self) -> NDArray[np.int64]:
-        """Words clamped by learning since then, `(layers, 5)`: error, signal, weight, bias, trace.
-
-        Raises
-        ------
-        ValueError
-            Where the chip does not learn.
-        """
-        self._must_learn()
-        return self._counters("CLAMPED", CLAMPED)
-
-    @property
-    def steps(self) -> int:
-        """Input frames accepted since the counters were cleared."""
-        return self.chip.read("STEPS")
-
-    @property
-    def frame_errors(self) -> int:
-        """Input frames of a wrong length, dropped, since the counters were cleared."""
-        return self.chip.read("FRAME_ERRORS")
-
-    def clear_counters(self) -> None:
-        """Put all counters to 0."""
-        self.chip.write("CTRL", CLEAR_COUNTERS)
-        self.input_saturation = 0
-
     def export(self, path: str | Path) -> None:
         """Write the network that the chip now holds as an ONNX model, its formats with it.
 
@@ -285,7 +253,3 @@ class Device(Learner):
             Where no float network has these words, see `vle.host.export.network_of`.
         """
         export(self.bundle, self.read_parameters(), Path(path))
-
-    def _counters(self, name: str, kinds: Iterable[str]) -> NDArray[np.int64]:
-        layers = range(len(self.bundle.layers))
-        return self.chip.read_all([[f"{name}[{k}][{kind}]" for kind in kinds] for k in layers])

@@ -12,13 +12,16 @@ from numpy.typing import ArrayLike, NDArray
 from vle.host import lessons, rates, running
 from vle.host.checks import array, finite, integers
 from vle.host.chip import Chip
+from vle.host.counting import Counting
 from vle.host.probing import Probe, Probed, Probing
 from vle.host.rates import Rates
 from vle.host.shapes import NetworkLearning
 from vle.host.snapshot import Snapshot
 
+CLAMPED = ("error", "signal", "weight", "bias", "trace")  # as their registers are called
 
-class Learner:
+
+class Learner(Counting):
     """The part of a device that only a chip that learns has.
 
     Parameters
@@ -28,8 +31,8 @@ class Learner:
     """
 
     def __init__(self, chip: Chip) -> None:
-        self.chip, self._probing = chip, Probing(chip)
-        self.input_saturation = 0
+        super().__init__(chip)
+        self._probing = Probing(chip)
         self._last: Snapshot | None = None
 
     def learn(
@@ -172,6 +175,17 @@ class Learner:
         """Target frames of a wrong length, dropped, since the counters were cleared."""
         self._must_learn()
         return self.chip.read("TARGET_ERRORS")
+
+    def clamped(self) -> NDArray[np.int64]:
+        """Words clamped by learning since then, `(layers, 5)`: error, signal, weight, bias, trace.
+
+        Raises
+        ------
+        ValueError
+            Where the chip does not learn.
+        """
+        self._must_learn()
+        return self._counters("CLAMPED", CLAMPED)
 
     def _must_learn(self) -> NetworkLearning:
         if self.chip.bundle.learning is None:

@@ -51,6 +51,7 @@ class Session:
         self._request: bytes | None = None
         self._response: bytes | None = None
         self._request_seq, self._request_timer = 0, Timer(self._timing.retry)
+        self._asked = False
         self._polls = 0
 
     def end(self) -> None:
@@ -68,7 +69,7 @@ class Session:
     def request(self, payload: bytes) -> bytes:
         """Return the device's answer to a request."""
         self._request_seq = (self._request_seq + 1) % SEQUENCE
-        self._request, self._response = payload, None
+        self._request, self._response, self._asked = payload, None, False
         self._request_timer.due = self.line.now()
         self.until(lambda: self._response is not None)
         assert self._response is not None
@@ -136,6 +137,9 @@ class Session:
         frames = [(Kind.STEPS, *frame) for frame in self.outgoing.due(now)]
         if self._request is not None and now >= self._request_timer.due:
             frames.append((Kind.REQUEST, self._request_seq, self._request))
+            if self._asked:  # it may take long: is anybody there?
+                frames.append((Kind.RESEND, 0, b""))
+            self._asked = True
             self._request_timer.again(now)
         if self.incoming.resend(now, waiting=waiting):
             frames.append((Kind.RESEND, 0, b""))

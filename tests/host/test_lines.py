@@ -158,6 +158,19 @@ def test_a_chip_that_stands_still(made, device):
         assert works(port, made)
 
 
+def test_a_register_that_takes_long(made, device, monkeypatch):
+    """Longer than a device may be silent: it is asked whether it is there, and is."""
+    asked, now, until = device.asked, time.monotonic, [0.0]
+    monkeypatch.setattr(device, "asked", lambda f: asked(f) if now() > until[0] else b"")
+    with Port(device) as port, open_device(f"serial:{port.path}", bundle=made[1]) as opened:
+        until[0] = now() + 1.2 * SOON.silence
+        assert opened.chip.read("ID") == 0x564C4531
+        assert now() > until[0]
+        until[0] = now() + 100
+        with pytest.raises(TransportError, match="the chip has stood still"):
+            opened.chip.read("ID")
+
+
 def test_another_bitstream(made, device):
     chip = device.chip
     chip.words[8] ^= 1
