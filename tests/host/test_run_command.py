@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pty
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -124,6 +126,29 @@ def test_nothing_half_written_stays(made, port, data, capsys, error):
         assert len(wrong.split("\n")) == 2 + interrupted  # click ends the line of a ^C
         assert out.read_bytes() == b"before"
         assert sorted(tmp_path.iterdir()) == before
+
+
+def test_the_board_is_programmed_before(made, port, data, capsys, monkeypatch):
+    tmp_path = data[0].parent
+    tool, folder = tmp_path / "loader", tmp_path / "board"
+    tool.write_text(f"#!/bin/sh\necho $@ > {tmp_path}/words\necho 50.0%; exit ${{FAILS:-0}}\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("OPENFPGALOADER", str(tool))
+    monkeypatch.setenv("VLE_CACHE", str(tmp_path / "cache"))
+    shutil.copytree(made[1], folder)
+    plain = json.loads((folder / "design.json").read_text())
+    (folder / "b.bit").write_bytes(b"bits")
+    plain["files"]["b.bit"] = hashlib.sha256(b"bits").hexdigest()
+    plain["board"] = {"name": "b", "bitstream": "b.bit", "loader": "l", "baud": 1_000_000}
+    (folder / "design.json").write_text(json.dumps(plain))
+    device = ("--device", f"serial:{port.path}", "--program", "--json")
+    code, said, _ = run(capsys, folder, data[0], *device)
+    assert (code, json.loads(said)["steps"]) == (0, 1200)
+    assert (tmp_path / "words").read_text().split() == ["--board", "l", str(folder / "b.bit")]
+    monkeypatch.setenv("FAILS", "1")
+    code, said, wrong = run(capsys, folder, data[0], *device)
+    assert (code, said) == (2, "")
+    assert "could not program b" in wrong
 
 
 def test_progress_is_shown_where_somebody_watches(made, port, data):
