@@ -138,7 +138,7 @@ class _Attempt:
     def _synthesise(self) -> None:
         """Run Yosys; beside it the first start of the next tool, which may compile itself."""
         script = families.script(self.commands)
-        synthesis = Command("yosys", (*program("", "vle.hw.build.yosys"), script), "synthesis")
+        synthesis = Command("yosys", (*program("YOSYS", "vle.hw.build.yosys"), script), "synthesis")
         version = families.version_command(self.description)
         run_all([synthesis, version], self.folder, self.say)
         said = (self.folder / version.log).read_text().split("Version")[-1]
