@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from amaranth.hdl import Module, Signal
-from amaranth.lib import stream, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from vle.compiler.circuit.board_registers import BOARD_ID, SHELL_VERSION
@@ -11,6 +11,7 @@ from vle.compiler.circuit.link import LinkSpec
 from vle.hw import axi_lite
 from vle.hw.bus import BusSignature
 from vle.hw.link.link import Link
+from vle.hw.link.token import byte_stream
 
 OWN = 4  # registers of the shell; those of the parts between lie behind
 BOARD_BITS = 5  # of word addresses of a board
@@ -37,7 +38,7 @@ class Shell(wiring.Component):
 
     Members
     -------
-    i, o : In, Out(stream.Signature(8))
+    i, o : In, Out(byte_stream())
         The line.
     line_error : In(1)
         The line has heard what is no byte.
@@ -58,8 +59,8 @@ class Shell(wiring.Component):
         self.core, self.spec, self.clock_hz, self.standalone = core, spec, clock_hz, standalone
         super().__init__(
             {
-                "i": In(stream.Signature(8)),
-                "o": Out(stream.Signature(8)),
+                "i": In(byte_stream()),
+                "o": Out(byte_stream()),
                 "line_error": In(1),
                 **dict.fromkeys(("alive", "activity", "damaged"), Out(1)),
             }

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import stream, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from vle.hw.link.token import TOKEN
+from vle.hw.link.token import byte_stream, token_stream
 
 
 class CobsDecoder(wiring.Component):
@@ -18,9 +18,9 @@ class CobsDecoder(wiring.Component):
 
     Members
     -------
-    i : In(stream.Signature(8))
+    i : In(byte_stream())
         Bytes from the line.
-    o : Out(stream.Signature(TOKEN))
+    o : Out(token_stream())
         Bytes of a frame, then its end; `data` of the end is 0 where the last block was whole.
 
     References
@@ -29,7 +29,7 @@ class CobsDecoder(wiring.Component):
     """
 
     def __init__(self) -> None:
-        super().__init__({"i": In(stream.Signature(8)), "o": Out(stream.Signature(TOKEN))})
+        super().__init__({"i": In(byte_stream()), "o": Out(token_stream())})
 
     def elaborate(self, platform) -> Module:
         m = Module()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import stream, wiring
+from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from vle.hw.bus import APART
-from vle.hw.link.token import TOKEN
+from vle.hw.link.token import byte_stream, token_stream
 
 FRAMES = 2  # one on its way out, another whole or on its way in
 LONGEST = 250  # bytes of a frame, its first code and its 0 among them
@@ -28,9 +28,9 @@ class CobsEncoder(wiring.Component):
 
     Members
     -------
-    i : In(stream.Signature(TOKEN))
+    i : In(token_stream())
         Bytes of a frame, then its end.
-    o : Out(stream.Signature(8))
+    o : Out(byte_stream())
         Bytes for the line, a 0 behind each frame.
     free : Out(1)
         None is on its way in, and there is room for one; it begins only then.
@@ -42,8 +42,8 @@ class CobsEncoder(wiring.Component):
         self.depth = 1 << (FRAMES * longest).bit_length()
         super().__init__(
             {
-                "i": In(stream.Signature(TOKEN)),
-                "o": Out(stream.Signature(8)),
+                "i": In(token_stream()),
+                "o": Out(byte_stream()),
                 "free": Out(1),
                 "empty": Out(1),
             }

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal
-from amaranth.lib import stream, wiring
+from amaranth.lib import wiring
 from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
 from amaranth.lib.wiring import In, Out
 
 from vle.compiler.circuit.link import BEGIN, CHECK, HEADER, LENGTH, LinkSpec
-from vle.hw.link.token import TOKEN
+from vle.hw.link.token import token_stream
 
 
 class Inbox(wiring.Component):
@@ -25,7 +25,7 @@ class Inbox(wiring.Component):
 
     Members
     -------
-    i : In(stream.Signature(TOKEN))
+    i : In(token_stream())
         Bytes and ends of frames.
     kind, session, seq, ack : Out
         The header.
@@ -45,7 +45,7 @@ class Inbox(wiring.Component):
         self.spec = spec
         super().__init__(
             {
-                "i": In(stream.Signature(TOKEN)),
+                "i": In(token_stream()),
                 "kind": Out(4),
                 "session": Out(8),
                 "seq": Out(8),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Mux
-from amaranth.lib import stream, wiring
+from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -16,7 +16,7 @@ from vle.hw.link.packer import Packer
 from vle.hw.link.requests import Requests
 from vle.hw.link.session import HEADER, Session
 from vle.hw.link.slot_reader import SlotReader
-from vle.hw.link.token import Kind
+from vle.hw.link.token import Kind, byte_stream
 from vle.hw.link.transmitter import KINDS, Transmitter
 from vle.hw.link.unpacker import Unpacker
 from vle.hw.link.window import Window
@@ -36,7 +36,7 @@ class Link(wiring.Component):
 
     Members
     -------
-    i, o : In, Out(stream.Signature(8))
+    i, o : In, Out(byte_stream())
         The line. A byte that comes is taken at once.
     s_axis, m_axis, s_axis_target, m_axis_probe
         For the ports of the same names of the chip, the last two where it learns.
@@ -59,8 +59,8 @@ class Link(wiring.Component):
                     for name, member in part.signature.members.items()
                     if "_axis" in name
                 },
-                "i": In(stream.Signature(8)),
-                "o": Out(stream.Signature(8)),
+                "i": In(byte_stream()),
+                "o": Out(byte_stream()),
                 "bus": Out(BusSignature(address_width + 2)),
                 **dict.fromkeys(("clearing", "alive", "activity", "damaged"), Out(1)),
             }

@@ -7,8 +7,14 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from vle.compiler.circuit.link import BEGIN, LENGTH, LinkSpec
+from vle.hw.link.token import shape
 
 BYTE = data.StructLayout({"data": 8, "first": 1})  # `first` of its payload
+
+
+def payload_stream():
+    """Bytes of payloads."""
+    return stream.Signature(shape(BYTE))
 
 
 class SlotReader(wiring.Component):
@@ -31,7 +37,7 @@ class SlotReader(wiring.Component):
         Slots read, modulo twice their number.
     address, data : Out, In(8)
         To the memory of slots, whose answer comes 1 clock later.
-    o : Out(stream.Signature(BYTE))
+    o : Out(payload_stream())
         The bytes.
     """
 
@@ -45,7 +51,7 @@ class SlotReader(wiring.Component):
                 "done": Out(spec.slot_bits + 1),
                 "address": Out(spec.slot_bits + spec.place_bits),
                 "data": In(8),
-                "o": Out(stream.Signature(BYTE)),
+                "o": Out(payload_stream()),
             }
         )
 

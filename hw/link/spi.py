@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import stream, wiring
+from amaranth.lib import wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
+
+from vle.hw.link.token import byte_stream
 
 
 class SpiDevice(wiring.Component):
@@ -21,9 +23,9 @@ class SpiDevice(wiring.Component):
         From the master.
     miso : Out(1)
         To it; stands 4 clocks after `sck` or `cs_n` fell.
-    i : In(stream.Signature(8))
+    i : In(byte_stream())
         Bytes to send.
-    o : Out(stream.Signature(8))
+    o : Out(byte_stream())
         Bytes that have come; one that is not taken before the next is lost.
     error : Out(1)
         `cs_n` rose within a byte.
@@ -36,8 +38,8 @@ class SpiDevice(wiring.Component):
                 "cs_n": In(1, init=1),
                 "mosi": In(1),
                 "miso": Out(1),
-                "i": In(stream.Signature(8)),
-                "o": Out(stream.Signature(8)),
+                "i": In(byte_stream()),
+                "o": Out(byte_stream()),
                 "error": Out(1),
             }
         )

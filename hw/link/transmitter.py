@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal, ValueLike
-from amaranth.lib import data, stream, wiring
+from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal
+from amaranth.lib import data, wiring
 from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
 from amaranth.lib.wiring import In, Out
 
 from vle.compiler.circuit.link import LinkSpec
-from vle.hw.link.token import TOKEN, Kind
+from vle.hw.link.token import Kind, token_stream
 
 # what waits to be said, in the order in which it is
 WHAT = ("welcome", "refused", "gap", "response", "stream", "ack")
@@ -52,7 +52,7 @@ class Transmitter(wiring.Component):
         To the memories of slots and replies, which answer 1 clock later.
     free : In(1)
         The line has room for a frame.
-    o : Out(stream.Signature(TOKEN))
+    o : Out(token_stream())
         To the line.
     """
 
@@ -75,7 +75,7 @@ class Transmitter(wiring.Component):
                 "reply_address": Out(spec.place_bits),
                 "reply_data": In(8),
                 "free": In(1),
-                "o": Out(stream.Signature(TOKEN)),
+                "o": Out(token_stream()),
             }
         )
 
@@ -147,7 +147,7 @@ class Transmitter(wiring.Component):
             self._say(m, 0, end=1)
             m.next = "IDLE"
 
-    def _say(self, m: Module, byte: ValueLike, *, end: int = 0, valid: ValueLike = 1) -> None:
+    def _say(self, m: Module, byte, *, end=0, valid=1):
         m.d.sync += [self.o.p.data.eq(byte), self.o.p.end.eq(end), self.o.valid.eq(valid)]
 
     def _choose(self, m: Module, header, place: Signal, empty: Signal) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from fractions import Fraction
 
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import stream, wiring
+from amaranth.lib import wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
+
+from vle.hw.link.token import byte_stream
 
 EXACT = Fraction(1, 1000)  # error of a bit that the other side need not see
 LEAST = 8  # clocks of a bit
@@ -44,9 +46,9 @@ class Uart(wiring.Component):
     -------
     rx, tx : In(1), Out(1)
         The wires, high between bytes.
-    i : In(stream.Signature(8))
+    i : In(byte_stream())
         Bytes to send.
-    o : Out(stream.Signature(8))
+    o : Out(byte_stream())
         Bytes that have come; one that is not taken before the next is lost.
     error : Out(1)
         A byte had no stop bit, or the line stays low. It is dropped.
@@ -58,8 +60,8 @@ class Uart(wiring.Component):
             {
                 "rx": In(1, init=1),
                 "tx": Out(1, init=1),
-                "i": In(stream.Signature(8)),
-                "o": Out(stream.Signature(8)),
+                "i": In(byte_stream()),
+                "o": Out(byte_stream()),
                 "error": Out(1),
             }
         )

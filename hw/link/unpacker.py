@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
-from amaranth.lib import stream, wiring
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from vle.compiler.circuit.link import LinkSpec
 from vle.hw import axi_stream
-from vle.hw.link.slot_reader import BYTE
+from vle.hw.link.slot_reader import payload_stream
 
 STARTS, HAS_TARGET, FREEZES, IS_ERROR = range(4)  # flags of a record
 
@@ -26,7 +26,7 @@ class Unpacker(wiring.Component):
 
     Members
     -------
-    i : In(stream.Signature(BYTE))
+    i : In(payload_stream())
         Payloads.
     s_axis, s_axis_target : Out(axi_stream.Signature)
         To the chip; the second where it learns.
@@ -43,7 +43,7 @@ class Unpacker(wiring.Component):
         self.spec = spec
         width, users = axi_stream.word_width(spec.input_width), 3 if spec.learns else 1
         ports = {
-            "i": In(stream.Signature(BYTE)),
+            "i": In(payload_stream()),
             "s_axis": Out(axi_stream.Signature(width, users)),
             "forget": In(1),
             "drop": In(1),
@@ -70,7 +70,7 @@ class Unpacker(wiring.Component):
             whole.eq(index == Mux(aiming, max(1, spec.target_bytes) - 1, spec.input_bytes - 1)),
             self.cut.eq(begun & flags[HAS_TARGET] & ~aiming),
         ]
-        free = self._present(m, word, flags, Cat(full, for_target, last))
+        free = self._present(m, word, flags, (full, for_target, last))
         beat = [full.eq(1), for_target.eq(aiming), last.eq(at_end)]
         with m.If(free):
             m.d.sync += full.eq(0)
@@ -102,7 +102,7 @@ class Unpacker(wiring.Component):
             m.d.sync += [full.eq(0), closing.eq(0), begun.eq(0), column.eq(0), index.eq(0)]
         return m
 
-    def _present(self, m: Module, word: Signal, flags: Signal, beat: Value) -> Signal:
+    def _present(self, m: Module, word: Signal, flags: Signal, beat: tuple[Signal, ...]) -> Signal:
         """Offer the beat where it belongs; return whether another can be made."""
         spec, axis, free = self.spec, self.s_axis, Signal()
         full, for_target, last = beat

@@ -24,9 +24,15 @@ MAKE = (
 
 
 def run(
-    name: str, verilog: str, *, seed: int, environment: dict[str, str], bench: str = "bench"
+    name: str,
+    verilog: str,
+    *,
+    seed: int,
+    environment: dict[str, str],
+    bench: str = "bench",
+    toplevel: str = "top",
 ) -> int:
-    """Run all tests of a bench on a top; returns how many there were.
+    """Run all tests of a bench on a module of a text; returns how many there were.
 
     A failed test raises; so does a bench in which no test ran.
     """
@@ -41,7 +47,7 @@ def run(
     with mock.patch.dict(os.environ, _environment()):
         runner.build(
             sources=[source],
-            hdl_toplevel="top",
+            hdl_toplevel=toplevel,
             build_dir=folder,
             build_args=["-Wno-fatal", "-Wno-WIDTH", "-O1", "--output-split", "0"],
             timescale=("1ns", "1ps"),
@@ -52,7 +58,7 @@ def run(
         try:
             runner.test(
                 test_module=bench,
-                hdl_toplevel="top",
+                hdl_toplevel=toplevel,
                 build_dir=folder,
                 test_dir=HERE,
                 seed=seed,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 import runner
+import uart_board
 from conftest import SEED, SOAK
-from tops import LEARNERS, TOPS
+from tops import LEARNERS, LINES, TOPS
 
 from vle.hw import verilog
 
 FRAMES = 400 if SOAK else 24
+LINE_FRAMES = {"talks": 20_000, "listens": 5_000} if SOAK else {"talks": 120, "listens": 30}
 
 
 @pytest.mark.parametrize("top", TOPS)
@@ -26,6 +28,25 @@ def test_learning_bench(top):
     environment = {"VLE_TOP": top, "VLE_FRAMES": str(FRAMES)}
     text = verilog.generate(LEARNERS[top](), trace=True)
     assert runner.run(top, text, seed=SEED, environment=environment, bench="learning_bench") >= 9
+
+
+@pytest.mark.parametrize(("top", "payload"), [("talks", 240), ("listens", 120)])
+def test_uart_bench(top, payload):
+    print("seed", SEED)
+    environment = {"VLE_TOP": top, "VLE_FRAMES": str(LINE_FRAMES[top])}
+    text = verilog.generate(LINES[top]()) + uart_board.generate(LINES[top](), payload)
+    name = f"uart-{top}"
+    kwargs = {"seed": SEED, "environment": environment, "bench": "uart_bench"}
+    assert runner.run(name, text, toplevel="board", **kwargs) >= 1
+
+
+def test_soc_bench():
+    print("seed", SEED)
+    chip = TOPS["small"]()
+    environment = {"VLE_TOP": "small", "VLE_FRAMES": str(FRAMES)}
+    text = verilog.generate(chip) + verilog.generate_soc(chip)
+    kwargs = {"seed": SEED, "environment": environment, "bench": "soc_bench"}
+    assert runner.run("soc-small", text, toplevel="vle_soc", **kwargs) >= 4
 
 
 def test_words_that_change_while_they_wait_are_seen():

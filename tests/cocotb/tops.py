@@ -22,6 +22,12 @@ def _learner(seed: int, sizes: list[int], *engines: tuple, **options) -> ChipSpe
 
 LEARNERS = {"learns": lambda: _learner(7, [2, 4, 3], (2, 3, (0, 1)), recurrent=(0,))}
 
+LINES = {
+    # a line that is busy one way: its chips are faster than any line
+    "talks": lambda: _chip(3, [1, 10], (1, 1, (0,))),
+    "listens": lambda: _chip(4, [40, 10], (1, 1, (0,))),
+}
+
 TOPS = {
     # one network with a recurrent layer, at three foldings
     "one-lane": lambda: _chip(1, [3, 7, 5, 4], (1, 1, (0, 1, 2)), recurrent=(1,)),
