@@ -14,6 +14,7 @@ from vle.compiler.learning.errors import drop_of, sum_width
 from vle.compiler.learning.rate import Rate
 
 PLASTICITIES = ("prospective", "filtered")
+ERROR_BITS = 62  # of a prospective error before it is rounded
 MOST_GROUPS = 4  # pairs of time constants in a layer that hears filtered inputs
 CONSTANTS = ("kappa", "beta")
 
@@ -144,6 +145,14 @@ class LearningSpec:
             raise ValueError(f"{layer.name}: sums of inputs must fit 53 bits whatever it learns")
         if sum_width(layer.outputs, layer.weight_width, self.error_width) > 53:
             raise ValueError(f"{layer.name}: sums of errors must fit 53 bits")
+        for name in ("kappa_shift", "beta_shift"):
+            if (shift := getattr(self, name)) < 0:
+                raise ValueError(f"{layer.name}: {name} must be 0 or more, not {shift!r}")
+        if self.v_width + self.kappa_shift > ERROR_BITS:
+            raise ValueError(
+                f"{layer.name}: v_width and kappa_shift must be {ERROR_BITS} bits or fewer "
+                f"together, not {self.v_width} and {self.kappa_shift} (tau_r too far above tau_m)"
+            )
         shapes = {name: getattr(self, name).shape for name in CONSTANTS}
         if self.time_constants:
             shapes |= {"log_m": self.log_m.shape, "log_r": self.log_r.shape}

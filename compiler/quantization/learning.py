@@ -168,8 +168,8 @@ def learning_spec(
         _, _, beta, kappa = logs.derive(masters)
         kappa_shift, beta_shift = logs.RATIO_SHIFT, logs.UNIT_SHIFT
     else:
-        kappa, kappa_shift = constant(source.tau_m / source.tau_r, layer.constant_width)
-        beta, beta_shift = constant(dt / source.tau_r, layer.constant_width)
+        kappa, kappa_shift = constant(layer, "kappa", source.tau_m / source.tau_r)
+        beta, beta_shift = constant(layer, "beta", dt / source.tau_r)
     filtered = network.plasticity == "filtered"
     groups = np.zeros(layer.outputs, np.int64)
     if filtered:
@@ -226,9 +226,18 @@ def master_logs(layer: Layer, dt: float) -> logs.Logs:
     return logs.Logs(raw(layer.tau_m), raw(layer.tau_r))
 
 
-def constant(value: Float, width: int) -> tuple[Raw, int]:
-    """Words of a constant at the finest binary point at which `width` bits hold the largest."""
+def constant(layer: LayerSpec, what: str, value: Float) -> tuple[Raw, int]:
+    """Words of a constant at the finest binary point at which the layer's width holds the largest.
+
+    Raises
+    ------
+    CompileError
+        For a constant that needs more bits.
+    """
+    width = layer.constant_width
     shift = min(finest_shift(value.max(), width), 40)
+    if shift < 0:
+        raise CompileError(f"{layer.name}: {what} up to {value.max():g} needs over {width} bits")
     return np.floor(np.ldexp(value, shift) + 0.5).astype(np.int64), shift
 
 

@@ -12,6 +12,7 @@ from vle.compiler.learning.targets import Targets, target_format
 from vle.compiler.learning.time_constants import LOG_BITS, Logs, derive
 from vle.compiler.quantization.learning import LearningOptions
 from vle.errors import CompileError
+from vle.sim import Activation, Layer, Network
 
 
 def test_weights_at_both_ends_of_their_format_come_back(tmp_path):
@@ -116,6 +117,22 @@ def test_options_of_another_kind_are_refused_by_name(options, error, message):
 def test_time_constants_must_lie_below_what_they_may_reach():
     with pytest.raises(CompileError, match=r"tau_max must be at least .* 1\.2, not 1\.1"):
         compiled(network(), time_constants=True, tau_max=1.1)
+
+
+@pytest.mark.parametrize(
+    ("tau_m", "tau_r", "v_bits", "message"),
+    [
+        (1e3, 1e-3, 24, "layer 0: kappa up to 1e\\+06 needs over 18 bits"),
+        (1e-3, 100.0, 32, "layer 0: v_width and kappa_shift must be 62 bits or fewer together"),
+        (1e-3, 3e3, 24, "layer 0: rho up to 3e\\+06 needs over 18 bits"),
+    ],
+)
+def test_time_constants_too_far_apart_are_refused(tau_m, tau_r, v_bits, message):
+    one = np.ones(4)
+    layer = Layer(np.eye(4), 0 * one, tau_m * one, tau_r * one, Activation("identity"))
+    options = LearningOptions(v_bits=v_bits)
+    with pytest.raises(CompileError, match=message):
+        compile_model(Network((layer,), dt=1e-3), lanes=2, learning=options)
 
 
 @pytest.mark.parametrize(
