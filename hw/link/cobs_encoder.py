@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from vle.hw.bus import APART
 from vle.hw.link.token import byte_stream, token_stream
+from vle.hw.primitives import RegisteredMemory
 
 FRAMES = 2  # one on its way out, another whole or on its way in
 LONGEST = 250  # bytes of a frame, its first code and its 0 among them
@@ -51,8 +50,7 @@ class CobsEncoder(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        m.submodules.ring = ring = Memory(shape=8, depth=self.depth, init=[], attrs=APART)
-        w_port, r_port = ring.write_port(), ring.read_port()
+        m.submodules.ring = ring = RegisteredMemory(8, self.depth, latency=1)
         code = Signal(range(self.depth))  # the place that is open; the line sees what is before it
         write = Signal(range(self.depth), init=1)
         read, following = Signal.like(code), Signal.like(code)
@@ -63,12 +61,12 @@ class CobsEncoder(wiring.Component):
             self.free.eq((frames != FRAMES) & ~begun),
             self.empty.eq(frames == 0),
             # a byte is written where it belongs; 0 and the end close what is open
-            w_port.addr.eq(Mux(token.end | (token.data == 0), code, write)),
-            w_port.data.eq(Mux(token.end | (token.data == 0), write - code, token.data)),
+            ring.w_addr.eq(Mux(token.end | (token.data == 0), code, write)),
+            ring.w_data.eq(Mux(token.end | (token.data == 0), write - code, token.data)),
         ]
         with m.FSM():
             with m.State("FRAME"):
-                m.d.comb += [self.i.ready.eq(1), w_port.en.eq(self.i.valid)]
+                m.d.comb += [self.i.ready.eq(1), ring.w_en.eq(self.i.valid)]
                 with m.If(self.i.valid):
                     m.d.sync += begun.eq(1)
                     with m.If(token.end):
@@ -78,7 +76,7 @@ class CobsEncoder(wiring.Component):
                         with m.If(token.data == 0):
                             m.d.sync += code.eq(write)
             with m.State("END"):
-                m.d.comb += [w_port.en.eq(1), w_port.addr.eq(write), w_port.data.eq(0)]
+                m.d.comb += [ring.w_en.eq(1), ring.w_addr.eq(write), ring.w_data.eq(0)]
                 m.d.sync += write.eq(write + 1)
                 m.next = "SEAL"
             with m.State("SEAL"):
@@ -88,10 +86,10 @@ class CobsEncoder(wiring.Component):
         # towards the line: the byte at `read` is asked for again until it is taken
         m.d.comb += [
             following.eq(read + (self.o.valid & self.o.ready)),
-            r_port.addr.eq(following),
-            self.o.payload.eq(r_port.data),
+            ring.r_addr.eq(following),
+            self.o.payload.eq(ring.r_data),
             self.o.valid.eq(~self.empty),
-            gone.eq(self.o.valid & self.o.ready & (r_port.data == 0)),
+            gone.eq(self.o.valid & self.o.ready & (ring.r_data == 0)),
         ]
         m.d.sync += [read.eq(following), frames.eq(frames + sealed - gone)]
         return m

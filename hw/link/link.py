@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Mux
 from amaranth.lib import wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from vle.compiler.circuit.link import VERSION, LinkSpec
-from vle.hw.bus import APART, BusSignature
+from vle.hw.bus import BusSignature
 from vle.hw.link.cobs_decoder import CobsDecoder
 from vle.hw.link.cobs_encoder import CobsEncoder
 from vle.hw.link.inbox import Inbox
@@ -20,6 +19,7 @@ from vle.hw.link.token import Kind, byte_stream
 from vle.hw.link.transmitter import KINDS, Transmitter
 from vle.hw.link.unpacker import Unpacker
 from vle.hw.link.window import Window
+from vle.hw.primitives import RegisteredMemory
 
 HEARD = ("flag", "taken", "stored")  # of a frame, besides its header
 
@@ -103,25 +103,24 @@ class Link(wiring.Component):
         return m
 
     def _memory(self, m: Module, name: str, depth: int, init: list[int] | None = None):
-        """Return the ports of a memory of bytes."""
-        memory = Memory(shape=8, depth=depth, init=init or [], attrs=APART)
-        m.submodules[name] = memory
-        return memory.write_port(), memory.read_port()
+        """Return a memory of bytes; none is read in the clock in which it is written."""
+        m.submodules[name] = memory = RegisteredMemory(8, depth, init or [], latency=1)
+        return memory
 
     def _in(self, m: Module) -> None:
         """Bring frames of steps to their slots, and from there to the chip."""
         parts, bits = m.submodules, self.spec.slot_bits
         inbox, session, reader, unpacker = parts.inbox, parts.session, parts.reader, parts.unpacker
-        write, read = self._memory(m, "slots_in", self.spec.memories[0][0])
+        memory = self._memory(m, "slots_in", self.spec.memories[0][0])
         m.d.comb += [
             *(session.header[name].eq(getattr(inbox, name)) for name in HEADER.members),
             *(getattr(session, name).eq(getattr(inbox, name)) for name in HEARD),
             inbox.wanted.eq(session.wanted),
-            write.addr.eq(Cat(inbox.at, session.expected[:bits])),
-            write.data.eq(inbox.data),
-            write.en.eq(inbox.keep & (inbox.kind == Kind.STEPS)),
-            read.addr.eq(reader.address),
-            reader.data.eq(read.data),
+            memory.w_addr.eq(Cat(inbox.at, session.expected[:bits])),
+            memory.w_data.eq(inbox.data),
+            memory.w_en.eq(inbox.keep & (inbox.kind == Kind.STEPS)),
+            memory.r_addr.eq(reader.address),
+            reader.data.eq(memory.r_data),
             reader.filled.eq(session.filled & ~self.clearing),
             reader.forget.eq(session.forget),
             session.read.eq(reader.done),
@@ -137,13 +136,13 @@ class Link(wiring.Component):
         session, packer, window, transmitter = (
             getattr(parts, name) for name in ("session", "packer", "window", "transmitter")
         )
-        write, read = self._memory(m, "slots_out", self.spec.memories[1][0])
+        memory = self._memory(m, "slots_out", self.spec.memories[1][0])
         m.d.comb += [
-            write.addr.eq(packer.address),
-            write.data.eq(packer.data),
-            write.en.eq(packer.keep),
-            read.addr.eq(transmitter.address),
-            transmitter.data.eq(read.data),
+            memory.w_addr.eq(packer.address),
+            memory.w_data.eq(packer.data),
+            memory.w_en.eq(packer.keep),
+            memory.r_addr.eq(transmitter.address),
+            transmitter.data.eq(memory.r_data),
             packer.forget.eq(session.forget),
             packer.discard.eq(self.clearing | ~session.alive),
             packer.cleared.eq(parts.requests.cleared),
@@ -175,15 +174,17 @@ class Link(wiring.Component):
         )
         said = [0, VERSION, spec.payload_max, spec.slots, spec.slots]  # first the place of its end
         init = [0] * (2 * half - len(said)) + said
-        write, read = self._memory(m, "replies", 2 * half, init)
+        memory = self._memory(m, "replies", 2 * half, init)
         asks = inbox.keep & (inbox.kind == Kind.REQUEST)
         m.d.comb += [
             # never both: a request is kept only where none is at work
-            write.addr.eq(Mux(asks, inbox.at, half | requests.address)),
-            write.data.eq(Mux(asks, inbox.data, requests.reply)),
-            write.en.eq(asks | requests.keep),
-            read.addr.eq(Mux(requests.busy, requests.address, half | transmitter.reply_address)),
-            requests.data.eq(read.data),
+            memory.w_addr.eq(Mux(asks, inbox.at, half | requests.address)),
+            memory.w_data.eq(Mux(asks, inbox.data, requests.reply)),
+            memory.w_en.eq(asks | requests.keep),
+            memory.r_addr.eq(
+                Mux(requests.busy, requests.address, half | transmitter.reply_address)
+            ),
+            requests.data.eq(memory.r_data),
             requests.start.eq(session.start),
             requests.end.eq(inbox.end),
             requests.forget.eq(session.forget),
@@ -195,6 +196,6 @@ class Link(wiring.Component):
             session.settled.eq(requests.settled),
             session.open.eq(requests.open),
             session.done.eq(requests.done),
-            transmitter.reply_data.eq(read.data),
+            transmitter.reply_data.eq(memory.r_data),
             transmitter.hold.eq(requests.busy),
         ]
