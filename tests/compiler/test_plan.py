@@ -15,9 +15,12 @@ from random_specs import random_spec
 from vle.compiler import compile_model
 from vle.compiler.circuit import timing
 from vle.compiler.circuit.folding import ChipSpec, EngineSpec, Folding
-from vle.compiler.planning.boards import BOARDS
+from vle.compiler.circuit.link import LinkSpec
+from vle.compiler.planning.beside import BESIDE
+from vle.compiler.planning.boards import BOARDS, DESCRIPTIONS
 from vle.compiler.planning.candidates import MOST, candidates
 from vle.compiler.planning.choices import choose
+from vle.compiler.planning.mapping import FAMILIES, blocks_of
 from vle.compiler.planning.plan import plan
 from vle.compiler.planning.resources import fit
 from vle.compiler.quantization.proof import AccumulatorProof, prove
@@ -132,6 +135,15 @@ def test_lanes_that_do_not_fit_say_how_many_do():
 def test_a_chip_that_is_too_large_for_learning_is_told_so():
     with pytest.raises(CompileError, match=r"a chip that does not learn or the board \S+"):
         mlp([16, 24, 10], board="icebreaker", learning=True)
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_the_memories_of_the_link_are_left_free(board):
+    sizes, family = DESCRIPTIONS[board], FAMILIES[BOARDS[board].family]
+    chip = mlp([16, 24, 10], lanes=2).chip
+    link = LinkSpec.of_chip(chip, payload_max=sizes.payload_max, slots=sizes.slots)
+    blocks = sum(blocks_of(width, depth, 1, family) for depth, width in link.memories)
+    assert blocks == BESIDE[family.name].blocks
 
 
 def test_lanes_and_a_board_together_keep_to_both():
