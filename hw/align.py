@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from amaranth.hdl import Array, C, Cat, Module, Mux, Signal, Value, signed
 
-from vle.hw.numeric import choose
+from vle.hw.numeric import Delay, choose
 
 FINE = 3  # bits of an amount that the second clock takes
 
@@ -28,25 +28,27 @@ def _above(word: Value, limit: int) -> Value:
 
 def shift_coarse(
     m: Module, raw: Value, below: int, right: Value, *, most: int, keep: int, nothing: Value | int
-) -> Value:
+) -> tuple[Signal, Signal]:
     """`raw * 2**below` to the right by the multiple of 8 in `right`; 1 clock; or 0.
 
-    What `shift_fine` makes of it is exact in its lowest `keep` bits, or else does not fit them:
-    which is found beside the shift, for each amount up to `most`.
+    Returns a word and whether it is beyond: it has the sign, and what `shift_fine` makes of it is
+    exact in its lowest `keep` bits, or the word that it stands for does not fit them.
     """
-    word = Signal(signed(keep + (1 << FINE)), name="coarse")
-    wide, width = Cat(C(0, below), raw).as_signed(), len(word)
+    width = keep + (1 << FINE)
+    word, beyond = Signal(signed(width), name="coarse"), Signal(name="beyond")
+    wide = Cat(C(0, below), raw).as_signed()
     shifted, overs = [], []
     for coarse in range((most >> FINE) + 1):
         moved = wide >> (coarse << FINE)
         upper = moved[width - 1 :]
-        shifted.append(Cat(moved[:width], moved[-1].replicate(width - len(moved[:width]))))
+        shifted.append(Cat(moved[: width - 1], moved[-1].replicate(width - 1))[: width - 1])
         overs.append(upper.any() & ~upper.all())
     at = right[FINE:]
-    end = Cat((~wide[-1]).replicate(width - 1), wide[-1])
-    fitted = Mux(Array(overs)[at], end, Array(shifted)[at])
-    m.d.sync += word.eq(Mux(nothing, 0, fitted))
-    return word
+    m.d.sync += [
+        word.eq(Mux(nothing, 0, Cat(Array(shifted)[at], wide[-1]))),
+        beyond.eq(Mux(nothing, 0, Array(overs)[at])),
+    ]
+    return word, beyond
 
 
 def shift_fine(word: Value, right: Value) -> Value:
@@ -54,23 +56,47 @@ def shift_fine(word: Value, right: Value) -> Value:
     return word >> right[:FINE]
 
 
-def round_each(place: Value, word: Value, addend: Value, widths: Sequence[int]) -> Value:
-    """`word + addend` without its lowest bits, clamped to the layer's, as `saturate_each` has it.
+def round_each(  # noqa: PLR0917 - as `saturate_each`, with what is added
+    m: Module,
+    place: Delay,
+    stage: int,
+    word: Value,
+    addend: Value,
+    widths: Sequence[int],
+    beyond: Value | int = 0,
+) -> tuple[Value, Value]:
+    """`word + addend` without its lowest bits, clamped to the layer's, and whether it was; 1 clock.
 
     The bits dropped are as many as the unsigned addend has. What does not fit is found beside the
-    sum, not after it: from the word and the carry into the bits that stay.
+    sum, not after it: from the word and the carry into the bits that stay; the word is clamped
+    behind the registers. `place` has the layer, the word's at `stage`; `beyond`: it fits nothing.
     """
     wide, below = max(widths), len(addend)
-    carry = (word[:below] + addend)[below]
-    total, kept = (word + addend) >> below, word[below:]
+    kept = word[below:]
+    sign = kept[-1]
+    kept = Cat(kept, sign.replicate(max(0, wide + 1 - len(kept))))
+    total = Signal(signed(wide), name="rounded")
+    negative, carry = Signal(name="negative"), Signal(name="carry")
+    m.d.sync += [
+        total.eq((word + addend) >> below),
+        negative.eq(sign),
+        carry.eq((word[:below] + addend)[below]),
+    ]
 
     def clamp(width: int) -> Value:
-        low, upper, sign = kept[: width - 1], kept[width - 1 :], kept[-1]
-        fits, ones = upper.all() | ~upper.any(), carry & low.all()
-        end = Cat((~sign).replicate(width - 1), sign)
-        back = sign & ones & ~upper[0] & upper[1:].all()
-        past = ~fits | (ones & ~sign)
+        low, upper = kept[: width - 1], kept[width - 1 :]
+        misfit, full, short = (Signal(name=f"{n}{width}") for n in ("misfit", "full", "short"))
+        m.d.sync += [
+            misfit.eq(beyond | ~(upper.all() | ~upper.any())),
+            full.eq(low.all()),
+            short.eq(~beyond & sign & ~upper[0] & upper[1:].all()),  # by less than one
+        ]
+        ones = carry & full
+        past = misfit | (ones & ~negative)
+        over = past & ~(short & ones)
+        end = Cat((~negative).replicate(width - 1), negative)
         clamped = Mux(past, end, total[:width])
-        return Cat(clamped, clamped[-1].replicate(wide - width), past & ~back)
+        return Cat(clamped, clamped[-1].replicate(wide - width), over)
 
-    return choose(place, widths, clamp)
+    both = choose(place[stage + 1], widths, clamp)
+    return both[:-1].as_signed(), both[-1]

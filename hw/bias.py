@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from vle.compiler.circuit.geometry import Engine
 from vle.compiler.learning.noise import ROW, WIDTH
 from vle.compiler.learning.updates import SIGNAL_WIDTH
-from vle.hw.bus import APART, AccessSignature
-from vle.hw.learning_signal import counted, round_stochastically
+from vle.hw.align import round_each
+from vle.hw.bus import AccessSignature
+from vle.hw.learning_signal import counted
 from vle.hw.noise import draw, rotated
-from vle.hw.numeric import Delay, choose, saturate_each
+from vle.hw.numeric import Delay, choose
+from vle.hw.primitives import RegisteredMemory
 
 SUM = 3  # stage of bias and signal together
 WRITTEN = 4
@@ -65,44 +66,47 @@ class Bias(wiring.Component):
         engine = self.engine
         valid, place = Delay(m, self.valid, "valid"), Delay(m, self.place, "place")
         neuron = Delay(m, self.neuron, "neuron")
-        shape, new = signed(engine.u_width), Signal(signed(engine.u_width))
-        m.submodules.memory = memory = Memory(
-            shape=shape,
-            depth=engine.neurons,
-            init=engine.neuron_memory("bias"),
-            attrs=APART,
+        shape, access = signed(engine.u_width), self.access
+        m.submodules.memory = memory = RegisteredMemory(
+            shape, engine.neurons, engine.neuron_memory("bias"), latency=1
         )
-        read, write, access = memory.read_port(), memory.write_port(), self.access
-        bias = Delay(m, read.data, "bias", first=1)
+        bias = Delay(m, memory.r_data, "bias", first=1)
         shifts = [piece.points.bias for piece in engine.passes]
         sums = [_sum(bias[2], self.signal, shift) for shift in shifts]
-        total = Signal(signed(max(map(len, sums))))
-        m.d.sync += total.eq(choose(place[2], range(len(sums)), sums.__getitem__))
-        odd = Cat(C(1, 1), Delay(m, self._draw(m), "draw", first=2)[SUM])
-        word = choose(place[SUM], shifts, lambda shift: round_stochastically(total, odd, shift))
+        odd = Cat(C(1, 1), self._draw(m, valid[1]))
         widths = [spec.u_format.width for spec in engine.layers]
-        saturated = Signal()
-        m.d.sync += Cat(new, saturated).eq(saturate_each(place[SUM], word, widths))
+        words = [_scaled(word, s, len(odd)) for word, s in zip(sums, shifts, strict=True)]
+        word = Signal(signed(max(map(len, sums)) + len(odd)), name="total")
+        by_shift = dict(zip(shifts, words, strict=True))
+        m.d.sync += word.eq(choose(place[2], shifts, by_shift.__getitem__))
+        new, saturated = round_each(m, place, SUM, word, odd, widths)
         m.d.comb += [
             self.bias.eq(bias[1]),
-            read.addr.eq(Mux(access.active, access.address, self.neuron)),
+            memory.r_addr.eq(Mux(access.active, access.address, self.neuron)),
             access.r_data.eq(bias[2]),
-            write.addr.eq(Mux(access.active, access.address, neuron[WRITTEN])),
-            write.data.eq(Mux(access.active, access.w_data, new)),
-            write.en.eq(Mux(access.active, access.write, valid[WRITTEN])),
+            memory.w_addr.eq(Mux(access.active, access.address, neuron[WRITTEN])),
+            memory.w_data.eq(Mux(access.active, access.w_data, new)),
+            memory.w_en.eq(Mux(access.active, access.write, valid[WRITTEN])),
             self.clamped.eq(saturated & valid[WRITTEN]),
             self.clamped_place.eq(place[WRITTEN]),
         ]
         return m
 
-    def _draw(self, m: Module) -> Value:
-        """Sum of the row's draw and that of the column of biases: stage 2."""
+    def _draw(self, m: Module, valid: Value) -> Value:
+        """Sum of the row's draw and that of the column of biases: stage `SUM`."""
         column, total = Signal(WIDTH), Signal(WIDTH, name="draw")
-        row = draw(m, counted(m, self.noise, self.valid, self.first, ROW), 0, "row")
-        with m.If(self.valid & self.first):
-            m.d.sync += column.eq(draw(m, rotated(self.noise, 16), 0, "column"))
+        noise, first = (Delay(m, word, "draws")[1] for word in (self.noise, self.first))
+        row = draw(m, counted(m, noise, valid, first, ROW), 0, "row")
+        with m.If(valid & first):
+            m.d.sync += column.eq(draw(m, rotated(noise, 16), 0, "column"))
         m.d.sync += total.eq(row + column)
         return total
+
+
+def _scaled(total: Value, shift: int, below: int) -> Value:
+    """Word of which rounding drops `below` bits instead of `shift`, without those under a draw."""
+    left = below - max(shift, 0)
+    return total.shift_left(left) if left >= 0 else total.shift_right(-left)
 
 
 def _sum(bias: Value, signal: Value, shift: int) -> Value:

@@ -6,13 +6,12 @@ from collections.abc import Callable
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from vle.compiler.circuit.geometry import Engine, Pass
 from vle.compiler.learning.errors import SUM_WIDTH, drop_of, sum_width
-from vle.hw.bus import APART
 from vle.hw.numeric import Delay, choose, constant
+from vle.hw.primitives import RegisteredMemory
 
 LOOP = 3  # groups of fewer tiles come to a column again before its sum is back in memory
 
@@ -121,17 +120,14 @@ class ColumnSums(wiring.Component):
             with m.If(self._valid[1]):
                 m.d.sync += sources[2].eq(words)
         if LOOP in kinds:
-            m.submodules.memory = memory = Memory(
-                shape=len(words), depth=longest, init=[], attrs=APART
-            )
-            write, read = memory.write_port(), memory.read_port()
+            m.submodules.memory = memory = RegisteredMemory(len(words), longest, latency=1)
             m.d.comb += [
-                read.addr.eq(tile[0]),
-                write.addr.eq(tile[2]),
-                write.data.eq(words),
-                write.en.eq(self._valid[2]),
+                memory.r_addr.eq(tile[0]),
+                memory.w_addr.eq(tile[2]),
+                memory.w_data.eq(words),
+                memory.w_en.eq(self._valid[2]),
             ]
-            sources[LOOP] = read.data
+            sources[LOOP] = memory.r_data
         if sources:
             default = next(iter(sources))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import C, Cat, Module, Signal, Value, signed
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -31,6 +31,8 @@ class ErrorFilter(wiring.Component):
         Layer by its place in the order of work; `v` in the units of this step: stage 0.
     s, prime
         Sum of the parts and derivative: stage L.
+    flat
+        The derivative is 0: stage L + 1.
     inst_bits, inst_over, inst_e
         Bits used by the word before it is clamped, whether it was, it: stage L + 2.
     beta
@@ -56,6 +58,7 @@ class ErrorFilter(wiring.Component):
                 "kappa": In(engine.constant_width),
                 "s": In(signed(engine.error_width + GUARD)),
                 "prime": In(signed(PRIME_WIDTH)),
+                "flat": In(1),
                 "inst_bits": Out(self.inst_width),
                 "inst_over": Out(1),
                 "inst_e": Out(error),
@@ -72,7 +75,7 @@ class ErrorFilter(wiring.Component):
         m = Module()
         place, low = Delay(m, self.place, "place"), Delay(m, self.low, "low")
         kappa, delay = Delay(m, self.kappa, "kappa"), self.delay
-        self._instant(m, place[delay + 1])
+        self._instant(m, place)
         base = self._base(m, place, low, kappa[0])
         at = delay + 2
         product = multiply(m, self.inst_e, kappa[at], clocks=1)
@@ -86,14 +89,15 @@ class ErrorFilter(wiring.Component):
     def _each(self, name: str) -> list[int]:
         return [getattr(learning, name) for learning in self.engine.learning]
 
-    def _instant(self, m: Module, place: Value) -> None:
+    def _instant(self, m: Module, place: Delay) -> None:
         """`inst_e = sat(rnd(prime * s / 2**(prime_shift + GUARD)))`."""
         product = multiply(m, self.s, self.prime, clocks=1)
         halves = [shift + GUARD - 1 for shift in self._each("prime_shift")]
-        twice = Signal(signed(self.inst_width + 1), name="inst_twice")
-        m.d.comb += twice.eq(choose(place, halves, product.shift_right))
-        both = round_each(place, twice, C(1, 1), self.widths)
-        m.d.sync += Cat(self.inst_e, self.inst_over).eq(both)
+        twice, stage = Signal(signed(self.inst_width + 1), name="inst_twice"), self.delay + 1
+        shifted = choose(place[stage], halves, product.shift_right)
+        m.d.comb += twice.eq(Mux(self.flat, 0, shifted))
+        both = round_each(m, place, stage, twice, C(1, 1), self.widths)
+        m.d.comb += Cat(self.inst_e, self.inst_over).eq(Cat(both))
         exact = Signal(signed(self.inst_width + 1), name="inst_exact")
         m.d.comb += exact.eq((Delay(m, twice, "inst_twice")[1] + 1) >> 1)
         m.d.comb += self.inst_bits.eq(bits_used(exact))

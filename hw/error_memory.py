@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from vle.compiler.circuit.geometry import Engine
 from vle.compiler.learning.updates import SIGNAL_WIDTH
-from vle.hw.bus import APART, AccessSignature
+from vle.hw.bus import AccessSignature
 from vle.hw.numeric import Delay
+from vle.hw.primitives import RegisteredMemory
 
 
 class ErrorMemory(wiring.Component):
@@ -66,21 +66,23 @@ class ErrorMemory(wiring.Component):
             m.d.sync += lane.eq(1)
             m.d.sync += group.eq(Mux(group == engine.groups - 1, 0, group + 1))
         words = {}
-        for name, data in (("e", self.w_e), ("signal", self.w_signal)):
-            memory = Memory(shape=engine.pe * len(data), depth=engine.groups, init=[], attrs=APART)
+        for name, data, address, latency in (
+            ("e", self.w_e, self.group, 2),
+            ("signal", self.w_signal, self.group, 2),
+            ("row", self.w_signal, self.row_group, 1),
+        ):
+            width = engine.pe * len(data)
+            memory = RegisteredMemory(width, engine.groups, lanes=engine.pe, latency=latency)
             m.submodules[name] = words[name] = memory
-            write, read = memory.write_port(granularity=len(data)), memory.read_port()
             m.d.comb += [
-                write.addr.eq(group),
-                write.data.eq(data.replicate(engine.pe)),
-                write.en.eq(Mux(self.w_valid, lane, 0)),
-                read.addr.eq(self.group),
+                memory.w_addr.eq(group),
+                memory.w_data.eq(data.replicate(engine.pe)),
+                memory.w_en.eq(Mux(self.w_valid, lane, 0)),
+                memory.r_addr.eq(address),
             ]
-            m.d.sync += getattr(self, name).eq(read.data)
-        row = words["signal"].read_port()
-        m.d.comb += row.addr.eq(self.row_group)
+        m.d.comb += [self.e.eq(words["e"].r_data), self.signal.eq(words["signal"].r_data)]
         lane_read = Delay(m, self.row_lane, "row_lane")[1]
-        m.d.sync += self.row_signal.eq(row.data.word_select(lane_read, SIGNAL_WIDTH))
+        m.d.sync += self.row_signal.eq(words["row"].r_data.word_select(lane_read, SIGNAL_WIDTH))
         return m
 
 
@@ -119,16 +121,13 @@ class WordMemory(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         access = self.access
-        m.submodules.memory = memory = Memory(
-            shape=signed(self.width), depth=self.depth, init=[], attrs=APART
-        )
-        write, read = memory.write_port(), memory.read_port()
-        m.d.sync += self.o.eq(read.data)
+        m.submodules.memory = memory = RegisteredMemory(signed(self.width), self.depth)
         m.d.comb += [
-            access.r_data.eq(self.o),
-            read.addr.eq(Mux(access.active, access.address, self.index)),
-            write.addr.eq(Mux(access.active, access.address, self.w_index)),
-            write.data.eq(Mux(access.active, access.w_data, self.w_data)),
-            write.en.eq(Mux(access.active, access.write, self.w_valid)),
+            self.o.eq(memory.r_data),
+            access.r_data.eq(memory.r_data),
+            memory.r_addr.eq(Mux(access.active, access.address, self.index)),
+            memory.w_addr.eq(Mux(access.active, access.address, self.w_index)),
+            memory.w_data.eq(Mux(access.active, access.w_data, self.w_data)),
+            memory.w_en.eq(Mux(access.active, access.write, self.w_valid)),
         ]
         return m

@@ -37,8 +37,8 @@ class ErrorPath(wiring.Component):
     target_ready, is_error
         Whether a target frame is there; whether it is the descent itself.
     begin, take, took
-        Per place: an error pass begins; it takes its next words, from above and of its own; these
-        were the last.
+        Per place: an error pass began a clock ago; it takes its next words, from above and of its
+        own; these were the last.
     take_target
         It takes the next word of a target.
     above<k>, above_exponent<k>, loop<k>, loop_exponent<k>
@@ -116,6 +116,8 @@ class ErrorPath(wiring.Component):
         m.submodules.memory, m.submodules.primes = self.memory, self.primes
         for k, registers in enumerate(self.registers):
             m.submodules[f"registers{k}"] = registers
+        self._began = Signal.like(self.begin)
+        m.d.sync += self._began.eq(self.scheduler.begin)
         self._zero, self._told = self._flags_of_row(m)
         self._schedule(m)
         self._contexts(m)
@@ -137,7 +139,7 @@ class ErrorPath(wiring.Component):
                 getattr(self.rates, "ready", 1) if self.top is not None else 1
             ),
             scheduler.settled.eq(unit.scale_valid),
-            self.begin.eq(scheduler.begin),
+            self.begin.eq(self._began),
             *(
                 getattr(unit, name).eq(getattr(scheduler, name))
                 for name in ("valid", "place", "row", "neuron", "last", "context")
@@ -263,7 +265,7 @@ class ErrorPath(wiring.Component):
                 self.exponent_word[k].eq(word | high << 16),
                 self.noise_word[k].eq(registers.next_noise),
             ]
-            with m.If(self.scheduler.begin[k]):
+            with m.If(self._began[k]):
                 m.d.sync += zero.eq(0)
             with m.If(self.zero_write[k]):
                 m.d.sync += zero.eq(self.zero_data[k])

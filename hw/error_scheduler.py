@@ -35,8 +35,8 @@ class ErrorScheduler(wiring.Component):
     primed
         Derivatives of one more group are there.
     hear_ready, hear_start, waiting, sums_ready, loop_sums_ready
-        Per place: whether the frame of the step is under way and begins a sequence; whether the
-        layer waits for one; whether the sums are there.
+        Per place: whether the frame of the step is under way from the next clock on, and begins a
+        sequence; whether the layer waits for one; whether the sums are there from then on.
     target_ready, rates_ready
         A target frame is there; rates of the top are, as the target is to be compared with them.
     settled
@@ -134,10 +134,11 @@ class ErrorScheduler(wiring.Component):
         ]
         top = Cat(piece.top for piece in self.engine.passes)
         m.d.comb += self.has_target.eq((top & at).any() & target)
-        told = self.rates_ready & (~target | self.target_ready)
-        ready = self.hear_ready & self.sums_ready & self.loop_sums_ready
-        ready &= ~top | told.replicate(len(at))
-        return steps.ready & (ready & at).any() & self._room(m, begins)
+        told = ~(top & at).any() | (self.rates_ready & (~target | self.target_ready))
+        # what a pass takes is gone when the next one of its layer can begin
+        ready = Signal(len(at))
+        m.d.sync += ready.eq(self.hear_ready & self.sums_ready & self.loop_sums_ready)
+        return (ready & at).any() & (steps.ready & told & self._room(m, begins))
 
     def _room(self, m: Module, begins: Value) -> Value:
         """Whether the context is free, and the exponent of the layer's last pass is known."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import C, Cat, Module, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -31,8 +31,6 @@ class ErrorSum(wiring.Component):
         Layer by its place in the order of work; words, and which of them are 0: stage 0.
     low
         `v` in the units of this step: stage 2.
-    flat
-        The sum is of no use, and 0: stage 1, or 2 with a loop.
     s, over
         Sum with `GUARD` bits more, and whether any of it was clamped: stage 2, or 3 with a loop.
     """
@@ -47,7 +45,7 @@ class ErrorSum(wiring.Component):
             "above_left": In(signed(SHIFT_WIDTH)),
             "v": In(signed(engine.v_width)),
             "v_left": In(signed(SHIFT_WIDTH)),
-            **dict.fromkeys(("no_above", "no_v", "flat"), In(1)),
+            **dict.fromkeys(("no_above", "no_v"), In(1)),
             "low": Out(signed(engine.v_width)),
             "s": Out(signed(max(self.widths))),
             "over": Out(1),
@@ -63,25 +61,19 @@ class ErrorSum(wiring.Component):
         low_widths = [learning.v_width for learning in self.engine.learning]
         v, _ = self._align(m, place, "v", low_widths)
         above, above_over = self._align(m, place, "above", self.widths)
-        m.d.sync += self.low.eq(v)
+        m.d.comb += self.low.eq(v)
         if not self.loops:
-            m.d.sync += [self.s.eq(Mux(self.flat, 0, above)), self.over.eq(above_over)]
+            m.d.comb += [self.s.eq(above), self.over.eq(above_over)]
             return m
-        words = [Signal.like(self.s, name=name) for name in ("above_s", "loop_s")]
-        parts_over, s_over, over = Signal(2), Signal(), Signal()
         loop, loop_over = self._align(m, place, "loop", self.widths)
-        total = saturate_each(place[2], words[0] + words[1], self.widths)
-        m.d.sync += [
-            Cat(words[0], parts_over[0]).eq(Cat(above, above_over)),
-            Cat(words[1], parts_over[1]).eq(Cat(loop, loop_over)),
-            self.s.eq(Mux(self.flat, 0, total[:-1])),
-            Cat(s_over, over).eq(Cat(total[-1], parts_over.any())),
-        ]
-        m.d.comb += self.over.eq(s_over | over)
+        total, s_over = saturate_each(place[2], above + loop, self.widths), Signal()
+        parts_over = Signal()
+        m.d.sync += [Cat(self.s, s_over).eq(total), parts_over.eq(above_over | loop_over)]
+        m.d.comb += self.over.eq(s_over | parts_over)
         return m
 
     def _align(self, m: Module, place: Delay, name: str, widths: list[int]) -> tuple[Value, Value]:
-        """Shift, round half up and clamp; with whether it was clamped: stage 1."""
+        """Shift, round half up and clamp; with whether it was clamped."""
         width = max(widths)
         below = min(LEFT, width)
         most = below + RIGHT
@@ -90,7 +82,6 @@ class ErrorSum(wiring.Component):
         m.d.sync += amount.eq(right_amount(left, below, most))
         word, half = getattr(self, name), 1
         limits = {"most": most, "keep": width + half}
-        coarse = shift_coarse(m, word, below + half, amount, **limits, nothing=nothing)
+        coarse, beyond = shift_coarse(m, word, below + half, amount, **limits, nothing=nothing)
         exact = shift_fine(coarse, Delay(m, amount, f"{name}_right")[1])
-        both = round_each(place[1], exact, C(1, half), widths)
-        return both[:-1].as_signed(), both[-1]
+        return round_each(m, place, 1, exact, C(1, half), widths, beyond)

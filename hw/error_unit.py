@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from vle.compiler.circuit.geometry import Engine
@@ -16,12 +15,13 @@ from vle.compiler.learning.errors import GUARD, SUM_WIDTH
 from vle.compiler.learning.rate import EXPONENT_WIDTH, MANTISSA_WIDTH
 from vle.compiler.learning.time_constants import LOG_WIDTH, RATIO_SHIFT, UNIT_SHIFT
 from vle.compiler.learning.updates import SIGNAL_WIDTH
-from vle.hw.bus import APART, AccessSignature
+from vle.hw.bus import AccessSignature
 from vle.hw.error_filter import ErrorFilter
 from vle.hw.error_sum import PART_WIDTH, ErrorSum
 from vle.hw.exp2 import Exp2
 from vle.hw.learning_signal import LEFT_WIDTH, LearningSignal, signal_draw
 from vle.hw.numeric import Delay, choose, constant
+from vle.hw.primitives import RegisteredMemory
 from vle.hw.rescale import CONTEXTS, QUIET_WIDTH, Rescale
 
 RATE_WIDTH = MANTISSA_WIDTH + EXPONENT_WIDTH
@@ -58,8 +58,9 @@ class ErrorUnit(wiring.Component):
         A row: stage 0. A pass's rows come in order. Passes take the contexts 0 and 1 in turn.
     blank, zero, learn, has_above, is_target, is_error, above_exponent, loop_exponent
         Per context, standing from stage 1 until `scale_valid`: the layer has no errors in this
-        step; its `v` and its derivatives read as 0; it updates; something comes from above; that is a target, to be
-        compared with `r`; it is the descent itself nevertheless; exponents of the parts.
+        step; its `v` and its derivatives read as 0; it updates; something comes from above; that is
+        a target, to be compared with `r`; it is the descent itself nevertheless; exponents of the
+        parts.
     exponent, exponent_before, quiet, noise, rate, tau_rate
         Likewise: scale of this step, exponent of the one before, state of the draws, learning
         rates with the mantissa in the lower bits.
@@ -182,7 +183,6 @@ class ErrorUnit(wiring.Component):
         m.d.comb += [
             parts.v.eq(self._v(m, unit)),
             parts.no_v.eq(self._of("blank", heard) | self._of("zero", heard)),
-            parts.flat.eq(self._of("zero", self.s_stage - 1)),
         ]
 
     def _shift(self, m: Module, left: Value, exponent: str, guard: int) -> None:
@@ -198,6 +198,7 @@ class ErrorUnit(wiring.Component):
             unit.low.eq(parts.low),
             unit.s.eq(parts.s),
             unit.prime.eq(self.prime),
+            unit.flat.eq(self._of("zero", s_stage + 1)),
         ]
         if self.engine.learns_time_constants:
             kappa = self._power(m, "kappa", self.log_m, self.log_r, RATIO_SHIFT)
@@ -218,37 +219,32 @@ class ErrorUnit(wiring.Component):
     def _v(self, m: Module, unit: ErrorFilter) -> Value:
         """Low-passed error of the step before, a neuron's word at stage `heard`."""
         access, written, width = self.access_v, self.e_stage + 1, self.engine.v_width
-        m.submodules.v = memory = Memory(
-            shape=signed(width), depth=self.engine.neurons, init=[], attrs=APART
-        )
-        read, write, word = memory.read_port(), memory.write_port(), Signal(signed(width))
-        m.d.sync += word.eq(read.data)
+        m.submodules.v = memory = RegisteredMemory(signed(width), self.engine.neurons)
+        neuron, valid = self._at["neuron"], self._at["valid"]
         m.d.comb += [
-            read.addr.eq(Mux(access.active, access.address, self._at["neuron"][self.heard - 2])),
-            access.r_data.eq(word),
-            write.addr.eq(Mux(access.active, access.address, self._at["neuron"][written])),
-            write.data.eq(Mux(access.active, access.w_data, unit.v)),
-            write.en.eq(Mux(access.active, access.write, self._at["valid"][written])),
+            memory.r_addr.eq(Mux(access.active, access.address, neuron[self.heard - 2])),
+            access.r_data.eq(memory.r_data),
+            memory.w_addr.eq(Mux(access.active, access.address, neuron[written])),
+            memory.w_data.eq(Mux(access.active, access.w_data, unit.v)),
+            memory.w_en.eq(Mux(access.active, access.write, valid[written])),
         ]
-        return word
+        return memory.r_data
 
     def _constant(self, m: Module, kind: str, stage: int) -> Value:
         """Return a neuron's `kappa` or `beta`, registered at `stage`."""
         engine, access = self.engine, getattr(self, f"access_{kind}")
         words = [int(word) for spec in engine.learning for word in getattr(spec, kind)]
-        memory = Memory(shape=engine.constant_width, depth=engine.neurons, init=words, attrs=APART)
+        memory = RegisteredMemory(engine.constant_width, engine.neurons, words)
         setattr(m.submodules, kind, memory)
-        read, write = memory.read_port(), memory.write_port()
-        word = Signal(engine.constant_width, name=kind)
-        m.d.sync += word.eq(read.data)
+        neuron = self._at["neuron"][stage - 2]
         m.d.comb += [
-            read.addr.eq(Mux(access.active, access.address, self._at["neuron"][stage - 2])),
-            access.r_data.eq(word),
-            write.addr.eq(access.address),
-            write.data.eq(access.w_data),
-            write.en.eq(access.write),
+            memory.r_addr.eq(Mux(access.active, access.address, neuron)),
+            access.r_data.eq(memory.r_data),
+            memory.w_addr.eq(access.address),
+            memory.w_data.eq(access.w_data),
+            memory.w_en.eq(access.write),
         ]
-        return word
+        return memory.r_data
 
     def _connect_signals(self, m: Module, inst: Delay, e: Delay) -> None:
         """Learning signals of the weights: of `inst_e` by filtered inputs, of `e` otherwise."""
@@ -317,8 +313,8 @@ class ErrorUnit(wiring.Component):
         done = stage + 2
         place = Delay(m, at["place"][done], "scale_place")
         m.d.comb += [
-            rescale.clear.eq(self.valid & (self.row == 0)),
-            rescale.clear_context.eq(self.context),
+            rescale.clear.eq(at["valid"][1] & (at["row"][1] == 0)),
+            rescale.clear_context.eq(at["context"][1]),
             rescale.last.eq(at["valid"][done] & at["last"][done]),
             rescale.last_context.eq(at["context"][done]),
             rescale.exponent.eq(self._of("exponent", done)),

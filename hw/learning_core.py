@@ -107,7 +107,7 @@ class LearningConnections:
             ]
 
     def _token(self, name: str, up: Value, down: Value, clear: Value, init: int) -> Value:
-        """Return whether it is there: put by `up`, taken by `down`."""
+        """Return the token: put by `up`, taken by `down`."""
         token = Signal(name=name, init=init)
         with self.m.If(up):
             self.m.d.sync += token.eq(1)
@@ -137,13 +137,13 @@ class LearningConnections:
             getattr(sink.errors, f"{exponent}{place}").eq(buffer.exponent + points.sums),
         ]
         if not down:
-            self.m.d.comb += sink.errors.loop_sums_ready[place].eq(ready)
+            self.m.d.comb += sink.errors.loop_sums_ready[place].eq(ready | written[at])
             return
         taken = self._token(
             f"{name}_taken", sink.errors.took[place], source.begin_last[at], clear, 0
         )
         self.m.d.comb += [
-            sink.errors.sums_ready[place].eq(ready),
+            sink.errors.sums_ready[place].eq(ready | written[at]),
             source.sums_taken[at].eq(taken),
         ]
 
@@ -170,7 +170,7 @@ class LearningConnections:
         errors, buffer = engine.errors, self.buffers[layer]
         self.m.d.comb += [
             buffer.hear.eq(errors.begin[place]),
-            errors.hear_ready[place].eq(buffer.hear_ready),
+            errors.hear_ready[place].eq(buffer.hear_ready | buffer.reserve),
             errors.hear_start[place].eq(buffer.hear_start),
             errors.rate[place].eq(self.core.rate[layer]),
             errors.tau_rate[place].eq(self.core.tau_rate[layer]),

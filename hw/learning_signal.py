@@ -80,9 +80,9 @@ class LearningSignal(wiring.Component):
         m.d.sync += amount.eq(right_amount(self.left, SIGNAL_LEFT, most))
         product = multiply(m, self.error, self.mantissa, clocks=1)
         keep = SIGNAL_WIDTH + BELOW
-        coarse = shift_coarse(m, product, below, amount, most=most, keep=keep, nothing=0)
+        coarse, beyond = shift_coarse(m, product, below, amount, most=most, keep=keep, nothing=0)
         exact = shift_fine(coarse, Delay(m, amount, "amount")[1])
-        odd = Cat(C(1, 1), self.draw)
-        rounded = round_each(C(0), exact, odd, [SIGNAL_WIDTH])
-        m.d.sync += Cat(self.signal, self.saturated).eq(rounded)
+        odd, alone = Cat(C(1, 1), self.draw), Delay(m, C(0), "alone")
+        rounded = round_each(m, alone, 0, exact, odd, [SIGNAL_WIDTH], beyond)
+        m.d.comb += Cat(self.signal, self.saturated).eq(Cat(rounded))
         return m

@@ -129,9 +129,9 @@ class Probes(wiring.Component):
                 m.d.sync += [kept.step.eq(step), kept.probe.eq(k)]
             with m.If(self.select_write[k]):
                 m.d.sync += [waits.eq(0), step.eq(0)]
-        m.d.sync += self.lost.eq(
-            Mux(self.clear, 0, self.lost + sum(lost[k] for k in range(self.count)))
-        )
+        gone = Signal(range(self.count + 1))
+        m.d.sync += gone.eq(sum(lost[k] for k in range(self.count)))
+        m.d.sync += self.lost.eq(Mux(self.clear, 0, self.lost + gone))
         m.d.comb += [
             queue.w_data.eq(reduce(or_, words)),
             queue.w_en.eq(waiting.any()),
@@ -144,17 +144,20 @@ class Probes(wiring.Component):
     def _catch(self, m: Module, k: int) -> tuple[Signal, Signal, Signal]:
         """Whether the word of probe `k` passed a clock ago, the word, its exponent.
 
-        Which tap it comes from does not change, so that the words need no comparison.
+        Which tap it comes from does not change, so that the words need no comparison; it is known
+        the clock after the selector was written, and by then nothing is caught.
         """
         hit, word = Signal(name=f"hit{k}"), Signal(signed(32), name=f"word{k}")
         exponent = Signal(signed(8), name=f"exponent{k}")
         hits, words, exponents = [], [], []
         for engine in self.chip.engines:
             error = self.error[engine.index]
-            for used, here, value in (*self._words(k, engine), self._weight(k, engine)):
+            found = (*self._words(k, engine), self._weight(k, engine))
+            for place, (asked, here, value) in enumerate(found):
+                used = self._used(m, asked, f"used{k}_{engine.index}_{place}")
                 hits.append(used & here)
                 words.append(Mux(used, Cat(value, value[-1].replicate(32 - len(value))), 0))
-            mine = self._mine(k, engine)
+            mine = self._used(m, self._mine(k, engine), f"mine{k}_{engine.index}")
             exponents.append(Mux(mine, error.exponent.as_unsigned(), 0))
         m.d.sync += [
             hit.eq(reduce(or_, hits) & ~self.select_write[k]),
@@ -162,6 +165,12 @@ class Probes(wiring.Component):
             exponent.eq(reduce(or_, exponents)),
         ]
         return hit, word, exponent
+
+    @staticmethod
+    def _used(m: Module, asked: Value, name: str) -> Signal:
+        used = Signal(name=name)
+        m.d.sync += used.eq(asked)
+        return used
 
     def _mine(self, k: int, engine: Engine) -> Value:
         """Whether the engine serves the layer of the selector."""

@@ -77,16 +77,19 @@ class Rescale(wiring.Component):
             base.eq(self.exponent - (self.error_width - 2)),
             self.o_valid.eq(last),
         ]
-        m.d.sync += [self.o_exponent.eq(exponent), self.o_quiet.eq(0)]
+        fallen, patient = Signal.like(exponent), Signal()
+        m.d.sync += [
+            patient.eq(self.quiet == PATIENCE - 1),
+            fallen.eq(Mux(self.exponent > LOWEST, self.exponent - 1, LOWEST)),
+        ]
+        small, risen = (bits != 0) & (bits < spare), base + bits
+        m.d.sync += [
+            self.o_exponent.eq(Mux(small & patient, fallen, exponent)),
+            self.o_quiet.eq(Mux(small & ~patient, quiet + 1, 0)),
+        ]
         with m.If(bits > room):
-            risen = base + bits
             m.d.sync += self.o_exponent.eq(Mux(risen > HIGHEST, HIGHEST, risen))
-        with m.Elif((bits != 0) & (bits < spare)):
-            with m.If(quiet != PATIENCE - 1):
-                m.d.sync += self.o_quiet.eq(quiet + 1)
-            with m.Else():
-                fallen = Mux(exponent > LOWEST, exponent - 1, LOWEST)
-                m.d.sync += self.o_exponent.eq(fallen)
+            m.d.sync += self.o_quiet.eq(0)
         return m
 
     def _heard(self, context: int) -> Value:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from vle.compiler.circuit.registers import lane_bits
 from vle.compiler.learning.errors import SUM_WIDTH
-from vle.hw.bus import APART, AccessSignature
+from vle.hw.bus import AccessSignature
+from vle.hw.primitives import RegisteredMemory
 
 EXPONENT_WIDTH = 8
 
@@ -89,19 +89,18 @@ class SumBuffer(wiring.Component):
     def _memory(self, m: Module, w_tile: Signal, r_tile: Signal, lane: Signal) -> None:
         """All lanes of a tile in one word; the bus reaches them one by one."""
         simd, access = self.simd, self.access
-        m.submodules.memory = memory = Memory(
-            shape=simd * SUM_WIDTH, depth=self.tiles, init=[], attrs=APART
+        m.submodules.memory = memory = RegisteredMemory(
+            simd * SUM_WIDTH, self.tiles, lanes=simd, latency=1
         )
-        write, read = memory.write_port(granularity=SUM_WIDTH), memory.read_port()
         bits = lane_bits(simd)
         bus_lane, bus_tile = access.address[:bits], access.address[bits:]
         bus_enable = Mux(access.write, 1 << bus_lane, 0)
-        word = read.data.word_select(Mux(access.active, bus_lane, lane), SUM_WIDTH).as_signed()
-        m.d.sync += self.o.eq(Mux(self.zero & ~access.active, 0, word))
+        word = memory.r_data.word_select(Mux(access.active, bus_lane, lane), SUM_WIDTH)
+        m.d.sync += self.o.eq(Mux(self.zero & ~access.active, 0, word.as_signed()))
         m.d.comb += [
             access.r_data.eq(self.o),
-            write.addr.eq(Mux(access.active, bus_tile, w_tile)),
-            write.data.eq(Mux(access.active, access.w_data.replicate(simd), self.w_data)),
-            write.en.eq(Mux(access.active, bus_enable, self.w_valid.replicate(simd))),
-            read.addr.eq(Mux(access.active, bus_tile, r_tile)),
+            memory.w_addr.eq(Mux(access.active, bus_tile, w_tile)),
+            memory.w_data.eq(Mux(access.active, access.w_data.replicate(simd), self.w_data)),
+            memory.w_en.eq(Mux(access.active, bus_enable, self.w_valid.replicate(simd))),
+            memory.r_addr.eq(Mux(access.active, bus_tile, r_tile)),
         ]

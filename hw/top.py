@@ -9,6 +9,7 @@ from amaranth.lib.wiring import Out
 from vle.compiler.circuit.folding import ChipSpec
 from vle.compiler.circuit.registers import register_map
 from vle.hw import axi_lite, axi_stream
+from vle.hw.bus_stage import BusStage
 from vle.hw.control import Control
 from vle.hw.network import NetworkCore
 from vle.hw.ports import FLAGS, chip_ports
@@ -88,7 +89,12 @@ class Top(wiring.Component):
         axi_stream.receive(m, self.s_axis, core.i, FLAGS if learns else FLAGS[:1])
         axi_stream.transmit(m, core.o, self.m_axis)
         wiring.connect(m, wiring.flipped(self.s_axil), bridge.axi)
-        wiring.connect(m, bridge.bus, control.bus)
+        if learns:
+            m.submodules.bus = stage = BusStage(self.map.address_width)
+            wiring.connect(m, bridge.bus, stage.i)
+            wiring.connect(m, stage.o, control.bus)
+        else:
+            wiring.connect(m, bridge.bus, control.bus)
         wiring.connect(m, control.core, core.bus)
         wiring.connect(m, control.counts, core.counts)
         m.d.comb += [

@@ -13,7 +13,7 @@ from vle.compiler.circuit.geometry import Engine, Pass
 from vle.compiler.learning.noise import WIDTH as DRAW
 from vle.compiler.learning.updates import SIGNAL_WIDTH
 from vle.hw.noise import STATE_WIDTH, Draws
-from vle.hw.numeric import Delay, choose, constant, saturate
+from vle.hw.numeric import Delay, choose, constant, multiply, saturate
 
 COUNTED = 16  # flags added per stage
 
@@ -142,7 +142,7 @@ class WeightUpdate(wiring.Component):
     def _product(self, m: Module, row: int, heard: Value, name: str) -> Signal:
         """Multiply, stage 3; of the product what a draw and a weight can meet."""
         signal = self.signal.word_select(row, SIGNAL_WIDTH).as_signed()
-        product, spare = Value.cast(signal * heard), DRAW + 1
+        product, spare = multiply(m, signal, heard, clocks=1, lane=True), DRAW + 1
         least = min(piece.learning.update_shift for piece in self.engine.passes)
         step = Signal(signed(len(product) - least + spare), name=name)
 
@@ -150,7 +150,7 @@ class WeightUpdate(wiring.Component):
             more = max(0, spare - shift)
             return Cat(C(0, more), product[max(0, shift - spare) :]).as_signed()
 
-        m.d.sync += step.eq(self._by_layer(2, lambda p: p.learning.update_shift, cut))
+        m.d.comb += step.eq(self._by_layer(3, lambda p: p.learning.update_shift, cut))
         return step
 
     def _sum(self, m: Module, before: Value, step: Signal, lane: int) -> tuple[Value, Value]:
@@ -177,8 +177,10 @@ class WeightUpdate(wiring.Component):
 
     def _count(self, m: Module, flags: list[Value]) -> None:
         """Count clamped weights, `COUNTED` numbers per stage."""
-        counts, stage = [flag & self.o_valid for flag in flags], 4
-        while stage == 4 or len(counts) > 1:
+        clamped, stage = Signal(len(flags), name="over"), 5
+        m.d.sync += clamped.eq(Mux(self.o_valid, Cat(flags), 0))
+        counts = list(clamped)
+        while stage == 5 or len(counts) > 1:
             sums, stage = [], stage + 1
             for k in range(0, len(counts), COUNTED):
                 total = sum(counts[k : k + COUNTED], start=constant(0).as_unsigned())
