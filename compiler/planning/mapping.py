@@ -91,7 +91,7 @@ FAMILIES = {
     for family in (
         Family("ecp5", 18, 17, 0, 0, 0, _LATTICE, Shape(4, 16, 4), None, 16),
         Family("ice40", 16, 16, 11, 4, 8, _ICE40, None, Shape(16, 16384, 4), 64),
-        Family("gowin", 18, 17, 0, 0, 0, _LATTICE, Shape(4, 16, 4), None, 16),
+        Family("gowin", 18, 17, 0, 0, 0, _LATTICE, Shape(4, 16, 4), None, 8),
         Family("generic", 18, 17, 0, 0, 0, _LATTICE, None, None, 1024),
     )
 }
