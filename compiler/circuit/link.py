@@ -96,9 +96,9 @@ class LinkSpec:
 
     @property
     def memories(self) -> tuple[tuple[int, int], ...]:
-        """Depth and width of each memory: slots in, slots out, request and answer, line."""
+        """Depth and width of each memory: slots in, slots out, request and replies, line."""
         slot = 1 << self.place_bits
-        return (self.slots * slot, 8), (self.slots * slot, 8), (2 * slot, 8), (512, 8)
+        return (self.slots * slot, 8), (self.slots * slot, 8), (3 * slot, 8), (512, 8)
 
 
 def bytes_of(width: int) -> int:

@@ -168,22 +168,20 @@ class Link(wiring.Component):
 
     def _requests(self, m: Module) -> None:
         """Place a request, its response, and last what WELCOME says, which is never written."""
-        parts, spec, half = m.submodules, self.spec, 1 << self.spec.place_bits
+        parts, spec, part = m.submodules, self.spec, 1 << self.spec.place_bits
         inbox, session, requests, transmitter = (
             getattr(parts, name) for name in ("inbox", "session", "requests", "transmitter")
         )
-        said = [0, VERSION, spec.payload_max, spec.slots, spec.slots]  # first the place of its end
-        init = [0] * (2 * half - len(said)) + said
-        memory = self._memory(m, "replies", 2 * half, init)
+        said = [5, VERSION, spec.payload_max, spec.slots, spec.slots]  # first the place of its end
+        init, depth = [0] * (2 * part) + said, spec.memories[2][0]
+        memory = self._memory(m, "replies", depth, init)
         asks = inbox.keep & (inbox.kind == Kind.REQUEST)
         m.d.comb += [
             # never both: a request is kept only where none is at work
-            memory.w_addr.eq(Mux(asks, inbox.at, half | requests.address)),
+            memory.w_addr.eq(Mux(asks, inbox.at, part | requests.address)),
             memory.w_data.eq(Mux(asks, inbox.data, requests.reply)),
             memory.w_en.eq(asks | requests.keep),
-            memory.r_addr.eq(
-                Mux(requests.busy, requests.address, half | transmitter.reply_address)
-            ),
+            memory.r_addr.eq(Mux(requests.busy, requests.address, transmitter.reply_address)),
             requests.data.eq(memory.r_data),
             requests.start.eq(session.start),
             requests.end.eq(inbox.end),

@@ -92,9 +92,6 @@ class Requests(wiring.Component):
             over.eq(~sound | (made == count) | ((refused != 0) & ~flags[GOES_ON])),
             self.address.eq(Cat(tick[:2], Mux(self.keep, Mux(head, 0, made), fetched))),
         ]
-        with m.If(~self.busy):
-            m.d.sync += [made.eq(0), refused.eq(0), fetched.eq(0), tick.eq(0), head.eq(0)]
-            m.d.sync += [address.eq(CONTROL), board.eq(0), word.eq(CLEAR)]
         with m.FSM() as state:
             m.d.comb += [
                 self.busy.eq(~state.ongoing("IDLE")),
@@ -135,6 +132,9 @@ class Requests(wiring.Component):
         last = (Mux(writes, 0, made) + 1) << 2  # place behind the payload of the response
         first_word = Array((last, flags, made, refused))
         m.d.comb += self.reply.eq(Mux(head, first_word[tick[:2]], word[:8]))
+        with m.If(~self.busy):  # last, so that it is a reset of these registers
+            m.d.sync += [made.eq(0), refused.eq(0), fetched.eq(0), tick.eq(0), head.eq(0)]
+            m.d.sync += [address.eq(CONTROL), board.eq(0), word.eq(CLEAR)]
         self._hear(m, asked, forgotten)
         return m
 

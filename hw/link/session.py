@@ -140,14 +140,15 @@ class Session(wiring.Component):
 
     def _requests(self, m: Module, came):
         """Have each request done once, and answered as often as it comes; whether one is new."""
-        seq, last, answered = self.header.seq, Signal(8), Signal()
+        seq, last, answered, ahead = self.header.seq, Signal(8), Signal(), Signal(8)
         m.d.comb += [
+            ahead.eq(seq - last),
             self.start.eq(came & self.stored),
             self.seqs[KINDS.index(Kind.RESPONSE)].eq(last),
         ]
         with m.If(self.sent.response):
             m.d.sync += self.waits.response.eq(0)
-        with m.If(came & ~self.stored & (seq == last) & answered):
+        with m.If(came & (ahead == 0) & answered):
             m.d.sync += self.waits.response.eq(1)
         with m.If(self.done):
             m.d.sync += [self.waits.response.eq(1), answered.eq(1)]
@@ -155,4 +156,4 @@ class Session(wiring.Component):
             m.d.sync += [self.waits.response.eq(0), answered.eq(0), last.eq(seq)]
         with m.If(self.forget):
             m.d.sync += [answered.eq(0), last.eq(0)]
-        return (seq == (last + 1)[:8]) & self.open
+        return (ahead == 1) & self.open

@@ -14,7 +14,6 @@ from vle.hw.link.token import Kind, token_stream
 WHAT = ("welcome", "refused", "gap", "response", "stream", "ack")
 DUE = data.StructLayout(dict.fromkeys(WHAT, 1))
 HEADER = data.StructLayout({"room": 4, "kind": 4, "session": 8, "seq": 8, "ack": 8})
-WELCOME_BYTES = 4  # at the end of the memory of replies
 EVERYTHING, REPLIES = 0b111111, 0b001001  # of what is due: a welcome, a response
 KINDS = (Kind.WELCOME, Kind.REFUSED, Kind.GAP, Kind.RESPONSE, Kind.OUTPUT, Kind.ACK)
 
@@ -49,7 +48,8 @@ class Transmitter(wiring.Component):
     idle : Out(1)
         No frame is being made.
     address, data, reply_address, reply_data
-        To the memories of slots and replies, which answer 1 clock later.
+        To the memories of slots and replies, which answer 1 clock later. Of the replies the second
+        part is the response, the third what WELCOME says.
     free : In(1)
         The line has room for a frame.
     o : Out(token_stream())
@@ -72,7 +72,7 @@ class Transmitter(wiring.Component):
                 "idle": Out(1),
                 "address": Out(spec.slot_bits + spec.place_bits),
                 "data": In(8),
-                "reply_address": Out(spec.place_bits),
+                "reply_address": Out(spec.place_bits + 2),
                 "reply_data": In(8),
                 "free": In(1),
                 "o": Out(token_stream()),
@@ -86,27 +86,26 @@ class Transmitter(wiring.Component):
         m.submodules.crc = ResetInserter(self.idle)(crc)
         place, following, end = Signal(bits), Signal(bits), Signal(bits)
         slot, count, header = Signal(spec.slot_bits), Signal(2), Signal(HEADER)
-        moves, goes, empty = Signal(), Signal(), Signal()
+        moves, goes, empty, welcome = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             moves.eq(~self.o.valid | self.o.ready),
             # the byte at `place` is asked for again until it was taken
             following.eq(place + goes),
             self.address.eq(Cat(following, slot)),
-            self.reply_address.eq(following),
+            self.reply_address.eq(Cat(following, ~welcome, welcome)),
             crc.data.eq(self.o.p.data),
         ]
-        m.d.sync += place.eq(following)
         payload = Mux(self.replying, self.reply_data, self.data)
         with m.If(moves):
             m.d.sync += self.o.valid.eq(0)
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += self.idle.eq(1)
-                m.d.sync += [self.replying.eq(0), empty.eq(0), place.eq(0), slot.eq(self.slot)]
+                m.d.sync += slot.eq(self.slot)
                 m.d.sync += [header.session.eq(self.session), header.ack.eq(self.ack)]
                 m.d.sync += header.room.eq(self.room)
                 with m.If(self.free):
-                    self._choose(m, header, place, empty)
+                    self._choose(m, header, empty, welcome)
             with m.State("READ"):
                 m.next = "LENGTH"
             with m.State("LENGTH"):
@@ -133,6 +132,9 @@ class Transmitter(wiring.Component):
                 with m.If(~goes):
                     m.next = "CHECK"
             self._check(m, crc, count, moves)
+        m.d.sync += place.eq(following)
+        with m.If(self.idle):
+            m.d.sync += place.eq(0)
         return m
 
     def _check(self, m: Module, crc, count: Signal, moves: Signal) -> None:
@@ -144,23 +146,21 @@ class Transmitter(wiring.Component):
             with m.If(count == 3):
                 m.next = "END"
         with m.State("END"), m.If(moves):
-            self._say(m, 0, end=1)
+            m.d.sync += self.replying.eq(0)
+            self._say(m, crc.crc[:8], end=1)
             m.next = "IDLE"
 
     def _say(self, m: Module, byte, *, end=0, valid=1):
         m.d.sync += [self.o.p.data.eq(byte), self.o.p.end.eq(end), self.o.valid.eq(valid)]
 
-    def _choose(self, m: Module, header, place: Signal, empty: Signal) -> None:
+    def _choose(self, m: Module, header, empty: Signal, welcome: Signal) -> None:
         """Begin the first frame that is due."""
         with m.Switch(self.due.as_value() & Mux(self.hold, EVERYTHING - REPLIES, EVERYTHING)):
             for index, kind in enumerate(KINDS):
                 with m.Case("-" * (len(KINDS) - 1 - index) + "1" + "0" * index):
                     m.d.comb += self.sent.as_value()[index].eq(1)
                     m.d.sync += [header.kind.eq(kind), header.seq.eq(self.seqs[index])]
-                    if kind == Kind.WELCOME:
-                        m.d.sync += place.eq((1 << self.spec.place_bits) - WELCOME_BYTES - 1)
-                    if kind in (Kind.WELCOME, Kind.RESPONSE):
-                        m.d.sync += self.replying.eq(1)
-                    elif kind != Kind.OUTPUT:
-                        m.d.sync += empty.eq(1)
+                    m.d.sync += welcome.eq(kind == Kind.WELCOME)
+                    m.d.sync += self.replying.eq(kind in (Kind.WELCOME, Kind.RESPONSE))
+                    m.d.sync += empty.eq(kind in (Kind.REFUSED, Kind.GAP, Kind.ACK))
                     m.next = "READ"
