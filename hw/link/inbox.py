@@ -8,7 +8,7 @@ from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
 from amaranth.lib.wiring import In, Out
 
 from vle.compiler.circuit.link import BEGIN, CHECK, HEADER, LENGTH, LinkSpec
-from vle.hw.link.token import token_stream
+from vle.hw.link.token import Kind, token_stream
 
 
 class Inbox(wiring.Component):
@@ -36,7 +36,7 @@ class Inbox(wiring.Component):
     keep, at, data : Out
         A byte for the slot, and its place there.
     end : Out
-        Place behind the payload.
+        Place behind the payload of the last request that was kept.
     taken, stored, damaged : Out(1)
         A frame is good; and it was kept. A frame was dropped.
     """
@@ -114,5 +114,7 @@ class Inbox(wiring.Component):
         m.d.sync += [self.taken.eq(end & good), self.damaged.eq(end & ~good)]
         m.d.sync += self.stored.eq(keeps)
         with m.If(end):
-            m.d.sync += [place.eq(first), keeps.eq(0), self.end.eq(behind)]
+            m.d.sync += [place.eq(first), keeps.eq(0)]
+            with m.If(keeps & (self.kind == Kind.REQUEST)):
+                m.d.sync += self.end.eq(behind)
         return m

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -18,7 +18,7 @@ def payload_stream():
 
 
 class SlotReader(wiring.Component):
-    """Reads slots one after the other, one byte per clock, 4 clocks more for each slot.
+    """Reads slots one after the other, one byte per clock, 5 clocks more for each slot.
 
     Parameters
     ----------
@@ -60,22 +60,27 @@ class SlotReader(wiring.Component):
         bits = self.spec.place_bits
         # the byte at `place` is asked for again until it was taken
         place, following = Signal(bits, init=LENGTH), Signal(bits)
-        end, standing, moves = Signal(bits), Signal(), Signal()
-        reading = Signal()  # the payload, no longer its length
+        standing, moves, told, reading = Signal(), Signal(), Signal(), Signal()
+        last, over = Signal(bits), Signal()  # place of the last byte; it was taken
         m.d.comb += [
             following.eq(place + moves),
-            moves.eq(standing & (~reading | (self.o.valid & self.o.ready))),
-            self.freed.eq(reading & (place == end)),
+            moves.eq(Mux(reading, self.o.valid & self.o.ready, standing & ~told)),
+            self.freed.eq(reading & over),
             self.address.eq(Cat(following, self.done[: self.spec.slot_bits])),
             self.o.p.data.eq(self.data),
-            self.o.p.first.eq(place == BEGIN),
-            self.o.valid.eq(standing & reading & ~self.freed),
+            self.o.valid.eq(reading & ~over),
         ]
         m.d.sync += [place.eq(following), standing.eq(self.filled & ~self.freed)]
-        with m.If(standing & ~reading):
-            m.d.sync += [end.eq(self.data), reading.eq(1)]
+        with m.If(standing & ~told):
+            m.d.sync += [last.eq(self.data - 1), told.eq(1)]
+        with m.If(told & ~reading):
+            m.d.sync += [reading.eq(1), over.eq(last == BEGIN - 1), self.o.p.first.eq(1)]
+        with m.If(self.o.valid & self.o.ready):
+            m.d.sync += [over.eq(place == last), self.o.p.first.eq(0)]
         with m.If(self.freed):
-            m.d.sync += [self.done.eq(self.done + 1), reading.eq(0), place.eq(LENGTH)]
+            m.d.sync += self.done.eq(self.done + 1)
+        with m.If(self.freed | self.forget):
+            m.d.sync += [told.eq(0), reading.eq(0), place.eq(LENGTH), standing.eq(0)]
         with m.If(self.forget):
-            m.d.sync += [self.done.eq(0), reading.eq(0), place.eq(LENGTH), standing.eq(0)]
+            m.d.sync += self.done.eq(0)
         return m

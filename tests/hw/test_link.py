@@ -82,6 +82,22 @@ def test_requests_are_done_once_and_answered_as_often(rhythm):
     run(scenario, **rhythm)
 
 
+def test_frames_that_come_while_a_request_is_done_change_nothing():
+    async def scenario(bench):
+        await bench.hello()
+        bench.writes.clear()
+        bench.slow = 0.9
+        write = bytes((1, 12)) + (400).to_bytes(4, "little") + words(range(12), 4)
+        await bench.say(Kind.REQUEST, 1, write)
+        for seq in range(4):
+            await bench.say(Kind.STEPS, seq, b"\1" + words(range(3 * seq)))
+            await bench.say(Kind.REQUEST, 2, reads(0, 1))  # too early
+        assert (await bench.frame(Kind.RESPONSE)).payload == bytes((1, 12, 0))
+        assert bench.writes == [(100 + k, k) for k in range(12)]
+
+    run(scenario)
+
+
 def test_refused_accesses_end_a_request_unless_it_goes_on():
     async def scenario(bench):
         await bench.hello()
