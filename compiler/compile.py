@@ -22,6 +22,7 @@ from vle.compiler.planning.boards import Board, board_named
 from vle.compiler.planning.plan import DEFAULT_LANES, plan
 from vle.compiler.quantization.calibration import Calibration, calibrate, frames
 from vle.compiler.quantization.choice import Choice
+from vle.compiler.quantization.constants import constants_hold
 from vle.compiler.quantization.formats import Widths
 from vle.compiler.quantization.given import Given
 from vle.compiler.quantization.learning import LearningOptions, learning_network
@@ -125,8 +126,10 @@ def compile_model(
         if formats is not None:
             notes += ("formats are those that the file tells",)
             input_range = input_range or _ends(formats.layers[0].x_format)
-        elif options is None and target is not None:  # factors that a multiplier takes whole
-            widths = replace(widths, constant=min(widths.constant, target.multiplier_width))
+        elif options is None and target is not None:
+            whole = min(widths.constant, target.multiplier_width)  # that a multiplier takes whole
+            if constants_hold(network, whole):
+                widths = replace(widths, constant=whole)
         known = calibrate(network, calibration, input_range)
         moments = None if formats else known.moments
         given = Given(imported.grids, imported.inputs)

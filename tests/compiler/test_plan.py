@@ -26,6 +26,7 @@ from vle.compiler.planning.resources import fit
 from vle.compiler.quantization.proof import AccumulatorProof, prove
 from vle.compiler.quantization.ranges import Range
 from vle.errors import CompileError
+from vle.sim import Layer, Network
 
 WIDE = [40, 60, 30]  # too many weights of 16 bits for the blocks of the smallest board
 
@@ -110,6 +111,15 @@ def test_weights_lie_in_large_memories_where_blocks_do_not_do():
     assert choose(many, board).huge
     assert 0 < fit(many, board).sprams[0] <= board.sprams
     assert fit(many, board).blocks[0] <= board.blocks
+
+
+def test_time_constants_take_as_many_bits_as_a_multiplier_takes_whole_or_as_they_need():
+    board, rng = BOARDS["icebreaker"], np.random.default_rng(0)
+    for spread, bits in ((1.5, 16), (300.0, 18)):
+        weight = rng.normal(size=(4, 3))
+        layer = Layer(weight, np.zeros(4), np.geomspace(1, spread, 4), 1.0, "relu")
+        made = compile_model(Network((layer,), 0.1), board=board)
+        assert [engine.constant_width for engine in made.chip.engines] == [bits]
 
 
 def test_lanes_have_hard_multipliers_before_neurons():
