@@ -221,6 +221,32 @@ def test_outputs_are_kept_until_they_are_acknowledged():
     run(scenario)
 
 
+def test_a_line_that_stands_still_loses_nothing():
+    """With frames as long as they can be, and one more request waiting to be answered."""
+
+    async def scenario(bench):
+        await bench.hello()
+        bench.words += [(place, place % 2) for place in range(480)]
+        bench.stalls = 1.0
+        for _ in range(1500):
+            await bench.ctx.tick()
+        await bench.say(Kind.REQUEST, 1, reads(0, 28))
+        for _ in range(500):
+            await bench.ctx.tick()
+        bench.stalls = 0.0
+        got, kinds = b"", set()
+        while len(got) < 960:
+            frame = await bench.frame()
+            kinds.add(frame.kind)
+            if frame.kind == Kind.OUTPUT:
+                got += frame.payload
+                await bench.say(Kind.ACK, ack=frame.seq + 1)
+        assert got == words(range(480))
+        assert Kind.RESPONSE in kinds
+
+    run(scenario, LinkSpec(3, 2, 16, 16))
+
+
 async def _output(bench) -> list[Frame]:
     for _ in range(600):
         await bench.ctx.tick()
