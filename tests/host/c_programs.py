@@ -103,7 +103,8 @@ def write_signals(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.
 
 def run_in_c(driver: Path, design, device, folder: Path, chance: float = 0.0) -> str:
     """Build the program for a design, run it on a device; return what it said of its line."""
-    design.save(folder / "bundle")
+    if not (folder / "bundle").exists():
+        design.save(folder / "bundle")
     program = build(driver, folder, SOURCES / "driver.c")
     code, said = Line(device, chance).run(program, folder, STEPS, RETRY)
     assert code == 0, said
