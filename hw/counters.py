@@ -92,10 +92,9 @@ class Counters(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        here, place, upper, left = self._walk(m)
+        here, after, left = self._walk(m)
+        place, upper = here[1:], here[0]
         m.submodules.memory = memory = RegisteredMemory(HALF_COUNT, 2 * self.count, latency=1)
-        after = Signal.like(here)
-        m.d.comb += after.eq(self._after(here))
         gathered, carry = self._gather(m, after), Signal()
         word = Signal(HALF_COUNT + 1)
         m.d.comb += [
@@ -109,19 +108,17 @@ class Counters(wiring.Component):
         self._tell(m, place, upper, word)
         return m
 
-    def _after(self, here: Value) -> Value:
-        return Mux(here == 2 * self.count - 1, 0, here + 1)
-
-    def _walk(self, m: Module) -> tuple[Value, Value, Value, Value]:
-        """Half word at work, its count, whether it is the upper one; those still to be cleared."""
+    def _walk(self, m: Module) -> tuple[Value, Value, Value]:
+        """Half word at work, the one after it, and how many are still to be cleared."""
         halves = 2 * self.count
-        here, left = Signal(range(halves)), Signal(range(halves + 1), init=halves)
-        m.d.sync += here.eq(self._after(here))
+        here, after = Signal(range(halves)), Signal(range(halves), init=1)
+        left = Signal(range(halves + 1), init=halves)
+        m.d.sync += [here.eq(after), after.eq(Mux(after == halves - 1, 0, after + 1))]
         with m.If(self.clear):
             m.d.sync += left.eq(halves)
         with m.Elif(left != 0):
             m.d.sync += left.eq(left - 1)
-        return here, here[1:], here[0], left
+        return here, after, left
 
     def _gather(self, m: Module, after: Value) -> Value:
         """Events of the count at work since its last turn, taken in the clock before it."""
