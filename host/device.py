@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from vle.errors import DeviceError
 from vle.host import parameters, running, snapshot, state
+from vle.host.board import Board
 from vle.host.bundle import Bundle
 from vle.host.checks import finite
 from vle.host.chip import Chip, Raw
@@ -241,6 +242,11 @@ class Device(Learner):
         if self._last is None:
             raise ValueError("a snapshot must have been taken before the chip can be rolled back")
         self.restore(self._last)
+
+    @property
+    def board(self) -> Board:
+        """Timer, sensor and flash of the board, see docs/standalone.md."""
+        return Board(self.transport)
 
     def export(self, path: str | Path) -> None:
         """Write the network that the chip now holds as an ONNX model, its formats with it.

@@ -11,11 +11,11 @@ from link_device import NoisyLine
 
 from vle.compiler import compile_model
 from vle.compiler.bundle.manifest import describe
-from vle.errors import TransportError
+from vle.errors import DeviceError, TransportError
 from vle.host import open_device
 from vle.host.bundle import Bundle
 from vle.host.device import Device
-from vle.host.link.frames import Frame, Kind, encode
+from vle.host.link.frames import Decoder, Frame, Kind, encode
 from vle.host.link.records import WordBytes, payloads
 from vle.host.link.session import Session
 from vle.host.link.simulated_line import SimulatedLine
@@ -143,6 +143,28 @@ def test_a_host_that_was_killed(line, design, cut):
     assert device.transport.session.limits.cleared
     x = signal(60)
     assert np.array_equal(device.run(x, aligned=False), design.run(x, aligned=False))
+
+
+def test_frames_behind_a_request_leave_it_alone(line, design):
+    """A request is executed while other frames come, at any distance."""
+    session = device_on(line, design).transport.session
+    read = bytes((0, 40)) + (0x8000_0000).to_bytes(4, "little")  # four registers, and no more
+    for gap in range(0, 60, 3):
+        number, ack = session.number, session.incoming.expected
+        session._request_seq = (session._request_seq + 1) % 256
+        asked = Frame(Kind.REQUEST, number, session._request_seq, ack, read)
+        line.write(encode(asked) + b"\0" * gap + encode(Frame(Kind.ACK, number, 0, ack)) * 5)
+        frames = Decoder().feed(line.read(0.01) + line.read(1e-3) + line.read(1e-3))
+        (answer,) = [frame.payload for frame in frames if frame.kind == Kind.RESPONSE]
+        assert answer[:3] == bytes((0, 5, 1)), gap
+        assert answer[3:7] == b"BELV"
+
+
+def test_the_board_s_registers(line, design):
+    device = device_on(line, design)
+    assert device.transport.read([0x8000_0000, 0x8000_0004]).tolist() == [0x564C4542, 1]
+    with pytest.raises(DeviceError, match="0x80000010: read was refused"):
+        device.transport.read([0x8000_0010])
 
 
 def test_two_hosts(line, design):
