@@ -93,11 +93,6 @@ def multiply_add(m: Module, a: Value, b: Value, c: Value, *, kind: str = "") -> 
     return product.o
 
 
-def partial_products(m: Module, a: Value, b: Value) -> list[Value]:
-    """Summands of the product of any widths, 1 clock."""
-    return [multiply(m, a, b, clocks=1)]
-
-
 class Delay:
     """A value and its registered copies, one more for each clock.
 
