@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from vle.compiler.circuit.geometry import Engine
 from vle.compiler.learning.updates import SIGNAL_WIDTH
-from vle.hw.bus import AccessSignature
+from vle.hw.bus import APART, AccessSignature
 from vle.hw.numeric import Delay
 from vle.hw.primitives import RegisteredMemory
 
@@ -65,24 +66,34 @@ class ErrorMemory(wiring.Component):
         with m.If(self.written):
             m.d.sync += lane.eq(1)
             m.d.sync += group.eq(Mux(group == engine.groups - 1, 0, group + 1))
-        words = {}
-        for name, data, address, latency in (
-            ("e", self.w_e, self.group, 2),
-            ("signal", self.w_signal, self.group, 2),
-            ("row", self.w_signal, self.row_group, 1),
-        ):
-            width = engine.pe * len(data)
-            memory = RegisteredMemory(width, engine.groups, lanes=engine.pe, latency=latency)
-            m.submodules[name] = words[name] = memory
-            m.d.comb += [
-                memory.w_addr.eq(group),
-                memory.w_data.eq(data.replicate(engine.pe)),
-                memory.w_en.eq(Mux(self.w_valid, lane, 0)),
-                memory.r_addr.eq(address),
-            ]
-        m.d.comb += [self.e.eq(words["e"].r_data), self.signal.eq(words["signal"].r_data)]
+        enable = Mux(self.w_valid, lane, 0)
+        m.submodules.e = errors = RegisteredMemory(
+            engine.pe * engine.error_width, engine.groups, lanes=engine.pe
+        )
+        m.d.comb += [
+            errors.w_addr.eq(group),
+            errors.w_data.eq(self.w_e.replicate(engine.pe)),
+            errors.w_en.eq(enable),
+            errors.r_addr.eq(self.group),
+            self.e.eq(errors.r_data),
+        ]
+        m.submodules.signal = signals = Memory(
+            shape=engine.pe * SIGNAL_WIDTH, depth=engine.groups, init=[], attrs=APART
+        )
+        write = signals.write_port(granularity=SIGNAL_WIDTH)
+        read, row = signals.read_port(), signals.read_port()
         lane_read = Delay(m, self.row_lane, "row_lane")[1]
-        m.d.sync += self.row_signal.eq(words["row"].r_data.word_select(lane_read, SIGNAL_WIDTH))
+        m.d.comb += [
+            write.addr.eq(group),
+            write.data.eq(self.w_signal.replicate(engine.pe)),
+            write.en.eq(enable),
+            read.addr.eq(self.group),
+            row.addr.eq(self.row_group),
+        ]
+        m.d.sync += [
+            self.signal.eq(read.data),
+            self.row_signal.eq(row.data.word_select(lane_read, SIGNAL_WIDTH)),
+        ]
         return m
 
 
