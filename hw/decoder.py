@@ -123,9 +123,9 @@ class BusDecoder(wiring.Component):
     def _flag(self, m: Module) -> tuple[Signal, Signal]:
         """Whether the address is that of a flag word, and which."""
         is_flag, flag = Signal(), Signal(range(max(2, self.flag_count)))
-        offset = self.bus.addr - self.registers.flags_base
+        address, base = self.bus.addr, self.registers.flags_base
         m.d.comb += [
-            is_flag.eq((offset >= 0) & (offset < self.flag_count)),
-            flag.eq(offset),
+            is_flag.eq((address >= base) & (address < base + self.flag_count)),
+            flag.eq(address - base),
         ]
         return is_flag, flag
