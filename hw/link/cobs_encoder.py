@@ -18,7 +18,7 @@ class CobsEncoder(wiring.Component):
 
     The place of each 0 is left open; when the next comes, or the end, the distance is written
     there. So one byte goes in per clock, and none is read twice. The line sees a frame when it is
-    whole, and then without a gap: 1 byte per clock, the first 3 clocks after the end.
+    whole, and then without a gap: 1 byte per clock, the first 4 clocks after the end.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class CobsEncoder(wiring.Component):
         write = Signal(range(self.depth), init=1)
         read, following = Signal.like(code), Signal.like(code)
         frames, begun = Signal(range(FRAMES + 1)), Signal()
-        sealed, gone = Signal(), Signal()
+        sealed, ending, gone, goes = Signal(), Signal(), Signal(), Signal()
         token = self.i.p
         m.d.comb += [
             self.free.eq((frames != FRAMES) & ~begun),
@@ -83,13 +83,18 @@ class CobsEncoder(wiring.Component):
                 m.d.comb += sealed.eq(1)
                 m.d.sync += [code.eq(write), write.eq(write + 1), begun.eq(0)]
                 m.next = "FRAME"
-        # towards the line: the byte at `read` is asked for again until it is taken
+        # towards the line: the byte at `read` is asked for again until it goes; of the last whole
+        # frame none goes behind its 0
         m.d.comb += [
-            following.eq(read + (self.o.valid & self.o.ready)),
+            ending.eq(self.o.valid & (self.o.payload == 0)),
+            gone.eq(ending & self.o.ready),
+            goes.eq((~self.o.valid | self.o.ready) & (frames > ending)),
+            following.eq(read + goes),
             ring.r_addr.eq(following),
-            self.o.payload.eq(ring.r_data),
-            self.o.valid.eq(~self.empty),
-            gone.eq(self.o.valid & self.o.ready & (ring.r_data == 0)),
         ]
         m.d.sync += [read.eq(following), frames.eq(frames + sealed - gone)]
+        with m.If(goes):
+            m.d.sync += [self.o.payload.eq(ring.r_data), self.o.valid.eq(1)]
+        with m.Elif(self.o.ready):
+            m.d.sync += self.o.valid.eq(0)
         return m
