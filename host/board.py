@@ -101,6 +101,12 @@ class Board:
         """Ticks of these at which no step began: no frame, or the last step was not done."""
         return self._read("OVERRUNS")
 
+    @property
+    def steps(self) -> int:
+        """Steps that began at a tick since the period was set."""
+        ticks, overruns = self._read_all("TICKS", "OVERRUNS")
+        return ticks - overruns
+
     def sense(
         self,
         *,
@@ -205,10 +211,14 @@ class Board:
         return status
 
     def _read(self, name: str) -> int:
+        return self._read_all(name)[0]
+
+    def _read_all(self, *names: str) -> list[int]:
+        """Read registers at once, a few clocks apart."""
         try:
-            return int(self._transport.read([ADDRESS[name]])[0])
+            return [int(word) for word in self._transport.read([ADDRESS[name] for name in names])]
         except DeviceError as error:
-            raise self._missing(name, error) from None
+            raise self._missing(names[0], error) from None
 
     def _write(self, name: str, word: int) -> None:
         try:

@@ -21,13 +21,13 @@ class Registers:
         self.busy, self.fails, self.commands = 0, fails, []
 
     def read(self, addresses):
-        [address] = addresses
-        if address not in self.words:
-            raise DeviceError("was refused", address=address)
+        for address in addresses:
+            if address not in self.words:
+                raise DeviceError("was refused", address=address)
         if address == board.ADDRESS["FLASH_STATUS"]:
             self.busy = max(0, self.busy - 1)
             return np.array([bool(self.busy) | self.words[address]], np.uint32)
-        return np.array([self.words[address]], np.uint32)
+        return np.array([self.words[address] for address in addresses], np.uint32)
 
     def write(self, addresses, data):
         [address], [word] = addresses, data
@@ -77,6 +77,9 @@ def test_time_and_sensor():
     device = Board(registers)
     device.period = 250_000
     assert (device.period, device.ticks, device.overruns) == (250_000, 0, 0)
+    registers.words[board.ADDRESS["TICKS"]] = 9
+    registers.words[board.ADDRESS["OVERRUNS"]] = 2
+    assert device.steps == 7
     device.sense(channels=(1, 2, 5), offset=-3, shift=-4, freeze=True)
     words = registers.words
     assert words[board.ADDRESS["SENSOR_CHANNELS"]] == 0x521
