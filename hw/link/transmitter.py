@@ -19,7 +19,7 @@ KINDS = (Kind.WELCOME, Kind.REFUSED, Kind.GAP, Kind.RESPONSE, Kind.OUTPUT, Kind.
 
 
 class Transmitter(wiring.Component):
-    """Sends one frame after the other, one byte per clock, some 8 clocks besides for each.
+    """Sends one frame after the other, one byte per clock, some 12 clocks besides for each.
 
     The header is taken when a frame begins: it tells of one moment.
 
@@ -87,6 +87,7 @@ class Transmitter(wiring.Component):
         place, following, end = Signal(bits), Signal(bits), Signal(bits)
         slot, count, header = Signal(spec.slot_bits), Signal(2), Signal(HEADER)
         moves, goes, empty, welcome = Signal(), Signal(), Signal(), Signal()
+        held, full = Signal(8), Signal()  # a byte of the payload on its way: the memory is slow
         m.d.comb += [
             moves.eq(~self.o.valid | self.o.ready),
             # the byte at `place` is asked for again until it was taken
@@ -128,8 +129,9 @@ class Transmitter(wiring.Component):
             with m.State("PAYLOAD"), m.If(moves):
                 m.d.comb += crc.valid.eq(self.o.valid)
                 m.d.comb += goes.eq(~empty & (place != end))
-                self._say(m, payload, valid=goes)
-                with m.If(~goes):
+                self._say(m, held, valid=full)
+                m.d.sync += [held.eq(payload), full.eq(goes)]
+                with m.If(~goes & ~full):
                     m.next = "CHECK"
             self._check(m, crc, count, moves)
         m.d.sync += place.eq(following)
