@@ -7,9 +7,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import C, Cat, ClockSignal, Const, Instance, Module, Mux, Signal, Value
+from amaranth.hdl import (
+    C,
+    Cat,
+    ClockSignal,
+    Const,
+    Elaboratable,
+    Instance,
+    Module,
+    Mux,
+    Signal,
+    Value,
+)
+from amaranth.lib.memory import Memory
 
 from vle.compiler.planning.mapping import FAMILIES, Layout, Shape, Style, layout, multipliers_of
+from vle.hw.families.plain import plain_memory
 from vle.hw.primitives.memory import RegisteredMemory
 from vle.hw.primitives.product import Product, tiles
 
@@ -40,6 +53,10 @@ class ECP5:
         assert len(parts) == count
         product.connect(m, parts, int(summed))
         return m
+
+    def get_memory(self, memory: Memory) -> Elaboratable:
+        """Build a memory of Amaranth's own library."""
+        return plain_memory(memory, FAMILY)
 
     def get_registered_memory(self, memory: RegisteredMemory) -> Module:
         """Build a memory of blocks, or of look-up tables where it is small."""

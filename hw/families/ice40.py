@@ -9,11 +9,13 @@ from __future__ import annotations
 from itertools import product as pairs
 from typing import Any
 
-from amaranth.hdl import C, Cat, ClockSignal, Const, Instance, Module, Signal, Value
+from amaranth.hdl import C, Cat, ClockSignal, Const, Elaboratable, Instance, Module, Signal, Value
+from amaranth.lib.memory import Memory
 
 from vle.compiler.planning.choices import Choices
 from vle.compiler.planning.mapping import FAMILIES, Style, is_hard, layout, pieces_of
 from vle.hw.families.blocks import Cell, blocks
+from vle.hw.families.plain import plain_memory
 from vle.hw.primitives.memory import RegisteredMemory
 from vle.hw.primitives.product import Product, Products, registered
 
@@ -65,6 +67,10 @@ class ICE40:
             parts.append(part.shift_left(x_place + y_place))
         product.connect(m, parts, int(summed))
         return m
+
+    def get_memory(self, memory: Memory) -> Elaboratable:
+        """Build a memory of Amaranth's own library."""
+        return plain_memory(memory, FAMILY)
 
     def get_registered_memory(self, memory: RegisteredMemory) -> Module:
         """Build a memory of blocks, of large memories, or of registers where it is small."""
