@@ -63,7 +63,7 @@ class SlotReader(wiring.Component):
         standing, moves, told, reading = Signal(), Signal(), Signal(), Signal()
         last, over = Signal(bits), Signal()  # place of the last byte; it was taken
         m.d.comb += [
-            following.eq(place + moves),
+            following.eq(Mux(moves, place + 1, place)),
             moves.eq(Mux(reading, self.o.valid & self.o.ready, standing & ~told)),
             self.freed.eq(reading & over),
             self.address.eq(Cat(following, self.done[: self.spec.slot_bits])),

@@ -91,7 +91,7 @@ class Transmitter(wiring.Component):
         m.d.comb += [
             moves.eq(~self.o.valid | self.o.ready),
             # the byte at `place` is asked for again until it was taken
-            following.eq(place + goes),
+            following.eq(Mux(goes, place + 1, place)),
             self.address.eq(Cat(following, slot)),
             self.reply_address.eq(Cat(following, ~welcome, welcome)),
             crc.data.eq(self.o.p.data),
