@@ -154,7 +154,7 @@ def test_the_newer_set_is_loaded_at_power_up(sets, newest):
         assert chip.set == Chip(random.Random(SEED)).set, "nothing was written"
 
 
-@pytest.mark.parametrize("place", [0, 5, 13, 17, PAGE + 39])
+@pytest.mark.parametrize("place", [5, 13, 17, PAGE + 39])
 def test_a_set_with_a_wrong_bit_or_of_another_chip_is_none(place):
     images = [bytearray(KEPT.image(words_of(n), n)) for n in (1, 2)]
     images[1][place] ^= 0x10
@@ -221,7 +221,9 @@ def test_a_chip_that_was_halted_stays_so_and_one_that_hangs_is_left():
 
 def cases():
     """Changes that the store makes to a flash, before and after."""
-    saves, forgets = ((None, None), (1, None), (1, 2)), ((2, 1), (1, 2))
+    saves, forgets = ((None, None), (1, 2)), ((2, 1),)
+    if SOAK:
+        saves, forgets = (*saves, (1, None), (2, 1)), (*forgets, (1, 2))
     for task, befores in ((Task.SAVE, saves), (Task.FORGET, forgets)):
         for before in befores:
             content = flash_of(*(n and KEPT.image(words_of(n), n) for n in before))
@@ -241,7 +243,7 @@ def test_a_power_cut_at_any_byte_leaves_the_old_or_the_new_set(recorded):
     for task, start, changes, saved in recorded:
         old = KEPT.newest(start, BASE)
         for at in range(len(changes) + 1):
-            for _ in range(200 if SOAK else 25):
+            for _ in range(200 if SOAK else 40):
                 found = KEPT.newest(bytes(cut(start, changes, at, rng)), BASE)
                 trials += 1
                 if found == old:
@@ -261,7 +263,7 @@ def test_a_power_cut_at_any_byte_leaves_the_old_or_the_new_set(recorded):
 def test_the_circuit_picks_what_is_whole(recorded):
     """After power cuts, the boot loader against its definition; and it saves again from there."""
     rng = random.Random(SEED)
-    for trial in range(300 if SOAK else 6):
+    for trial in range(300 if SOAK else 3):
         _, start, changes, _ = recorded[trial % len(recorded)]
         left = cut(start, changes, rng.randrange(len(changes) + 1), rng)
         want = KEPT.newest(bytes(left), BASE)
