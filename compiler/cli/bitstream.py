@@ -10,19 +10,22 @@ import click
 
 from vle.compiler.cli.terminal import Terminal
 from vle.compiler.planning.boards import described
-from vle.compiler.planning.build import DEFAULT_SEEDS, LINKS, BuildOptions
+from vle.compiler.planning.build import DEFAULT_SEEDS, LINKS, SENSORS, BuildOptions
 from vle.errors import CompileError
 
 if TYPE_CHECKING:
     from vle.compiler import Design
     from vle.compiler.bundle.bitstream import Bitstream
 
-NAMES = ("clock", "seeds", "link")
+NAMES = ("clock", "seeds", "link", "timer", "sensor", "keep")
 OPTIONS = (
     click.option("--bitstream", is_flag=True, help="Run the FPGA tools too; needs --board."),
     click.option("--clock", type=float, help="Megahertz to aim at. [the board's]"),
     click.option("--seeds", type=int, help=f"Placements to try. [{DEFAULT_SEEDS}]"),
     click.option("--link", help=f"How a host talks to it: {' or '.join(LINKS)}. [{LINKS[0]}]"),
+    click.option("--timer", is_flag=True, default=None, help="Steps at wall time: dt is seconds."),
+    click.option("--sensor", help=f"Whose samples are the inputs: {', '.join(SENSORS)}."),
+    click.option("--keep", is_flag=True, default=None, help="Keep what is learned in its flash."),
 )
 
 

@@ -9,6 +9,8 @@ from vle.compiler.planning.pll import clock_below
 
 DEFAULT_SEEDS, MOST_SEEDS = 2, 64
 LINKS = ("uart", "spi")
+MICROPHONE = "microphone"
+SENSORS = ("mcp3008", "mcp3208", "max11125", MICROPHONE)
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,14 @@ class BuildOptions:
         How many placements to try; one where the tools cannot time them.
     link
         ``uart`` or ``spi``.
+    timer
+        Whether a step timer ties steps to wall time.
+    sensor
+        One of `SENSORS`, whose samples are the frames; empty: a host sends them. Brings a timer.
+    keep
+        Whether the board's flash keeps learned parameters.
+    step_s
+        Seconds of a step, as the timer has them from power-up on.
 
     Raises
     ------
@@ -38,17 +48,30 @@ class BuildOptions:
     clock_hz: float | None = None
     seeds: int = DEFAULT_SEEDS
     link: str = "uart"
+    timer: bool = False
+    sensor: str = ""
+    keep: bool = False
+    step_s: float = 0.0
 
     def __post_init__(self) -> None:
         if not 1 <= self.seeds <= MOST_SEEDS:
             raise ValueError(f"seeds must be 1..{MOST_SEEDS}, not {self.seeds}")
         if self.link not in LINKS:
             raise ValueError(f"link must be one of {', '.join(LINKS)}, not {self.link!r}")
-        if self.link not in self.board.ports:
-            raise ValueError(f"link must be one that {self.board.name} has, not {self.link}")
+        if self.sensor and self.sensor not in SENSORS:
+            raise ValueError(f"sensor must be one of {', '.join(SENSORS)}, not {self.sensor!r}")
+        for role in self.roles:
+            if role not in self.board.ports:
+                raise ValueError(f"board {self.board.name} must have pins for {role}")
         if not 0 < self.wanted_hz < float("inf"):
             raise ValueError(f"clock must be positive, not {self.wanted_hz / 1e6:g} MHz")
         clock_below(self.board.chip.family, self.board.clock.hz, self.wanted_hz)
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Ports of the board that it takes."""
+        sensor = "i2s" if self.sensor == MICROPHONE else "adc"
+        return (self.link, *[sensor] * bool(self.sensor), *["flash"] * self.keep)
 
     @property
     def wanted_hz(self) -> float:

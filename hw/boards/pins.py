@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from amaranth.build import Platform
+from amaranth.build.res import ResourceError
 from amaranth.hdl import Module, Signal
 from amaranth.lib import io
 
 from vle.compiler.planning.boards.description import ROLES, Description
+from vle.errors import CompileError
 from vle.hw.boards.platform import resource_name
 
 
@@ -18,8 +20,17 @@ def request(
     Returns
     -------
     A signal for each pin that the board has, active high: what the pin says, or what it is to say.
+
+    Raises
+    ------
+    CompileError
+        If the platform has no such pins.
     """
-    pins = platform.request(resource_name(description.ports[role]), 0, dir="-")
+    name = resource_name(description.ports[role])
+    try:
+        pins = platform.request(name, 0, dir="-")
+    except ResourceError as error:
+        raise CompileError(f"board {description.name}: {role} cannot be had: {error}") from error
     found = {}
     for name, direction in ROLES[role].items():
         port = getattr(pins, name, None)  # a flash's clock may have no pin of its own

@@ -8,8 +8,9 @@ from amaranth.lib import wiring
 
 from vle.compiler.circuit.folding import ChipSpec
 from vle.compiler.circuit.link import LinkSpec
-from vle.compiler.planning.boards import Description
+from vle.compiler.planning.build import BuildOptions
 from vle.compiler.planning.pll import Crystal, Pll
+from vle.hw.boards.beside import beside
 from vle.hw.boards.clocking import Clocking
 from vle.hw.boards.line import line
 from vle.hw.boards.pins import request_leds
@@ -27,32 +28,25 @@ class BoardTop(Elaboratable):
     ----------
     chip
         Network, folding, and how it learns.
-    description
-        The board.
+    options
+        Which board, and what it shall have.
     source
         Where its clock comes from.
-    link
-        ``uart`` or ``spi``.
     """
 
-    def __init__(
-        self,
-        chip: ChipSpec,
-        description: Description,
-        source: Crystal | Pll,
-        *,
-        link: str = "uart",
-    ) -> None:
-        self.chip, self.description, self.source, self.link = chip, description, source, link
+    def __init__(self, chip: ChipSpec, options: BuildOptions, source: Crystal | Pll) -> None:
+        self.chip, self.options, self.source = chip, options, source
 
     def elaborate(self, platform: Platform) -> Module:
         m = Module()
-        board, hz = self.description, round(self.source.hz)
+        chip, options, hz = self.chip, self.options, round(self.source.hz)
+        board = options.board
         m.domains.sync = ClockDomain()
         m.submodules.clocking = Clocking(board, self.source)
-        spec = LinkSpec.of_chip(self.chip, payload_max=board.payload_max, slots=board.slots)
-        m.submodules.shell = shell = Shell(Top(self.chip), spec, clock_hz=hz)
-        bytes_ = line(m, platform, board, self.link, hz)
+        spec = LinkSpec.of_chip(chip, payload_max=board.payload_max, slots=board.slots)
+        parts = beside(m, platform, chip, options, hz)
+        m.submodules.shell = shell = Shell(Top(chip), spec, clock_hz=hz, standalone=parts)
+        bytes_ = line(m, platform, board, options.link, hz)
         wiring.connect(m, bytes_.o, shell.i)
         wiring.connect(m, shell.o, bytes_.i)
         m.d.comb += shell.line_error.eq(bytes_.error)
@@ -67,7 +61,7 @@ class BoardTop(Elaboratable):
         with m.If(shell.damaged):
             m.d.sync += damaged.eq(1)
         for led, shown in zip(
-            request_leds(m, platform, self.description),
+            request_leds(m, platform, self.options.board),
             (shell.alive, active, damaged),
             strict=False,
         ):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from vle.compiler.bundle.bitstream import Bitstream
 from vle.compiler.design import Design
 from vle.compiler.planning.build import BuildOptions
@@ -19,8 +21,9 @@ def build_design(design: Design, options: BuildOptions, say: Progress) -> Bitstr
     needed = fit(design.chip, options.board.board)
     predicted = {kind: getattr(needed, kind)[0] for kind in KINDS}
     choices = choose(design.chip, options.board.board)
+    options = replace(options, step_s=design.reference.dt)
     return build(
-        lambda source: BoardTop(design.chip, options.board, source, link=options.link),
+        lambda source: BoardTop(design.chip, options, source),
         options,
         choices,
         predicted,

@@ -30,6 +30,10 @@ class Tools:
         large memories; a multiplier of 9 bits counts half.
     timed
         Whether the tools know the delays of multipliers and memories.
+    options
+        Of place and route.
+    kept
+        Options of packing where the circuit uses the flash that it was loaded from.
     """
 
     packages: tuple[str, ...]
@@ -39,6 +43,8 @@ class Tools:
     packed: str
     kinds: dict[str, dict[str, float]]
     timed: bool = True
+    options: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
 
 
 TOOLS = {
@@ -91,7 +97,9 @@ TOOLS = {
                 "MULTALU36X18": 2,
             },
         },
-        timed=False,
+        timed=False,  # and so place for short wires alone, in half the rounds
+        options=("--no-tmdriv", "--placer-heap-alpha", "0.5"),
+        kept=("--mspi_as_gpio",),
     ),
 }
 
@@ -122,19 +130,23 @@ def place_commands(
         own = [seeded(arg, seed) if arg == tools.placed else arg for arg in given]
         options = ["--seed", str(seed), "--report", report(seed), "--timing-allow-fail"]
         options += ["--freq", f"{hz / 1e6:.6f}"]
+        options += tools.options
         label = f"seed {seed}"
         found.append(Command("nextpnr", (*program(*tools.place), *own, *options), label))
     return found
 
 
-def pack_command(description: Description, commands: list[list[str]], seed: int) -> Command:
+def pack_command(
+    description: Description, commands: list[list[str]], seed: int, *, keep: bool = False
+) -> Command:
     """Return the run that makes a bitstream of what `seed` has placed."""
     tools = TOOLS[description.chip.family]
     given = [arg for arg in commands[2][1:] if arg not in ("--svf", "top.svf")]
     if description.chip.family == "gowin":
         given[given.index("-d") + 1] = description.chip.tool_name
     own = [seeded(arg, seed) if arg == tools.placed else arg for arg in given]
-    return Command("packing", (*program(*tools.pack), *own), "the bitstream")
+    more = tools.kept if keep else ()
+    return Command("packing", (*program(*tools.pack), *more, *own), "the bitstream")
 
 
 def version_command(description: Description) -> Command:

@@ -76,7 +76,7 @@ def build(
         else:
             met = f"{(best.fmax_hz or 0.0) / 1e6:.4g} MHz"
             raise CompileError(f"no clock is met after {ATTEMPTS} builds; the last reaches {met}")
-        data = attempt.pack(best.seed)
+        data = attempt.pack(best.seed, keep=options.keep)
     return Bitstream(
         file=f"{description.name}{Path(tools.packed).suffix}",
         data=data,
@@ -120,9 +120,9 @@ class _Attempt:
             read_run(seed, hz, text, self.tools) for seed, text in zip(seeds, texts, strict=True)
         ]
 
-    def pack(self, seed: int) -> bytes:
+    def pack(self, seed: int, *, keep: bool) -> bytes:
         """Return the bitstream of a seed."""
-        command = families.pack_command(self.description, self.commands, seed)
+        command = families.pack_command(self.description, self.commands, seed, keep=keep)
         run_all([command], self.folder, self.say)
         return (self.folder / self.tools.packed).read_bytes()
 

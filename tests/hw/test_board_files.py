@@ -1,17 +1,25 @@
 """Boards: constraint files from their descriptions, pins, and the reset behind the clock."""
 
+import gc
 import json
+from itertools import pairwise
 
+import numpy as np
 import pytest
 from amaranth.hdl import ClockDomain, Elaboratable, Module
 from amaranth.sim import Simulator
 
+from vle.compiler import compile_model
 from vle.compiler.planning.boards import DESCRIPTIONS, described
+from vle.compiler.planning.build import BuildOptions
+from vle.compiler.planning.choices import choose
 from vle.compiler.planning.pll import clock_below
 from vle.errors import CompileError
 from vle.hw.boards.clocking import Clocking, Settling
 from vle.hw.boards.pins import request, request_leds
-from vle.hw.boards.platform import platform_of
+from vle.hw.boards.platform import platform_of, resource_name
+from vle.hw.boards.top import BoardTop
+from vle.sim import Layer, Network
 
 OWN = """
 name = "colorlight-i5"
@@ -78,7 +86,7 @@ def test_constraints_of_the_ulx3s():
 
 
 def test_constraints_of_the_icebreaker():
-    files = planned(DESCRIPTIONS["icebreaker"], 24e6, ("uart", "spi", "adc", "i2s"))
+    files = planned(DESCRIPTIONS["icebreaker"], 24e6, ("uart", "spi", "flash", "adc", "i2s"))
     pins = dict(line.split()[1:3] for line in files["top.pcf"].splitlines() if "set_io" in line)
     assert pins["clk12_0__io"] == "35"
     assert (pins["uart_0__rx__io"], pins["uart_0__tx__io"]) == ("6", "9")
@@ -123,6 +131,63 @@ def test_a_platform_that_is_none_is_refused(tmp_path, platform, rule):
     with pytest.raises(CompileError) as refused:
         platform_of(described(str(path)))
     assert rule in str(refused.value)
+
+
+@pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
+def test_a_resource_that_the_platform_has_not_is_named(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        'name = "mine"\ndevice = "iCE40UP5K"\n'
+        'platform = "amaranth_boards.icebreaker:ICEBreakerPlatform"\n'
+        '[clock]\nresource = "clk12"\nhz = 12_000_000\ndefault_hz = 12_000_000\n'
+        '[uart]\nresource = "usb"\n'
+    )
+    with pytest.raises(CompileError, match="board mine: uart cannot be had: Resource usb#0"):
+        planned(described(str(path)), 12e6)
+    gc.collect()  # what was begun and not ended says so now
+
+
+def chip(sizes, **options):
+    rng = np.random.default_rng(0)
+    layers = tuple(
+        Layer(rng.normal(size=(b, a)), np.zeros(b), 1.0, 0.4, "tanh") for a, b in pairwise(sizes)
+    )
+    return compile_model(Network(layers, dt=0.1), input_range=(-1, 1), lanes=1, **options).chip
+
+
+@pytest.mark.parametrize(
+    ("board", "given"),
+    [
+        ("ulx3s-85f", {"sensor": "mcp3208", "keep": True, "step_s": 0.1}),
+        ("icebreaker", {"timer": True, "step_s": 0.1, "link": "spi"}),
+        ("tang-nano-20k", {"sensor": "microphone", "keep": True, "step_s": 1e-4}),
+    ],
+)
+def test_a_chip_on_a_board_with_what_stands_beside(board, given):
+    options = BuildOptions(DESCRIPTIONS[board], **given)
+    made = chip([1, 2], board=board)
+    source = clock_below(
+        options.board.chip.family, options.board.clock.hz, options.board.clock.default_hz
+    )
+    platform = platform_of(options.board, choose(made, options.board.board))
+    files = platform.prepare(BoardTop(made, options, source), "top").files
+    pins = " ".join(text for name, text in files.items() if name.endswith((".lpf", ".pcf", ".cst")))
+    for role in options.roles:
+        assert resource_name(options.board.ports[role]) in pins
+    assert ("USRMCLK" in files["top.il"]) == (board == "ulx3s-85f")
+
+
+def test_what_a_board_cannot_have_is_refused():
+    with pytest.raises(ValueError, match=r"sensor must be one of mcp3008, .* not 'nose'"):
+        BuildOptions(DESCRIPTIONS["icebreaker"], sensor="nose")
+
+
+def test_pins_that_a_board_lacks_are_named(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(OWN)
+    for given, role in (({"keep": True}, "flash"), ({"sensor": "mcp3208"}, "adc")):
+        with pytest.raises(ValueError, match=f"board colorlight-i5 must have pins for {role}"):
+            BuildOptions(described(str(path)), **given)
 
 
 def test_reset_is_released_after_lock_and_comes_back():

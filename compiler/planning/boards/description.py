@@ -112,6 +112,8 @@ class Description:
         Sizes of the link; smaller ones take fewer memory blocks.
     loader
         What openFPGALoader calls the board.
+    flash_base
+        Where its flash is free, behind the bitstream: bytes, at the beginning of a sector.
     """
 
     name: str
@@ -127,6 +129,7 @@ class Description:
     payload_max: int = 240
     slots: int = 8
     loader: str = ""
+    flash_base: int = 0x400000
 
     def __post_init__(self) -> None:
         if self.device not in DEVICES:
@@ -145,6 +148,9 @@ class Description:
             raise ValueError(f"baud must be {LOWEST_BAUD}..{HIGHEST_BAUD}, not {self.baud}")
         if not 16 <= self.payload_max <= 240:
             raise ValueError(f"payload_max must be 16..240, not {self.payload_max}")
+        if self.flash_base % 4096 or not 0 <= self.flash_base < 1 << 24:
+            rule = "flash_base must begin a sector of 4096 bytes, below 16 MB"
+            raise ValueError(f"{rule}, not {self.flash_base}")
         if self.slots not in (2, 4, 8):
             raise ValueError(f"slots must be 2, 4 or 8, not {self.slots}")
 
