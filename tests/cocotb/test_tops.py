@@ -11,7 +11,7 @@ from tops import LEARNERS, LINES, TOPS
 from vle.hw import verilog
 
 FRAMES = 400 if SOAK else 24
-LINE_FRAMES = {"talks": 20_000, "listens": 5_000} if SOAK else {"talks": 120, "listens": 30}
+LINE_FRAMES = {"talks": 20_000, "listens": 5_000} if SOAK else {"talks": 80}
 
 
 @pytest.mark.parametrize("top", TOPS)
@@ -30,7 +30,7 @@ def test_learning_bench(top):
     assert runner.run(top, text, seed=SEED, environment=environment, bench="learning_bench") >= 9
 
 
-@pytest.mark.parametrize(("top", "payload"), [("talks", 240), ("listens", 120)])
+@pytest.mark.parametrize(("top", "payload"), [("talks", 240), ("listens", 120)][: 1 + SOAK])
 def test_uart_bench(top, payload):
     print("seed", SEED)
     environment = {"VLE_TOP": top, "VLE_FRAMES": str(LINE_FRAMES[top])}
