@@ -13,13 +13,14 @@ from vle.hw.boards.top import BoardTop
 from vle.hw.build.flow import build
 from vle.hw.build.tools import Progress
 
-KINDS = ("luts", "blocks", "multipliers", "sprams")
+# What place and route counts, and what the plan calls it: a cell has a table and a register.
+KINDS = (("luts", "cells"), *((kind, kind) for kind in ("blocks", "multipliers", "sprams")))
 
 
 def build_design(design: Design, options: BuildOptions, say: Progress) -> Bitstream:
     """Build a bitstream of a design; see `vle.hw.build.flow.build`."""
-    needed = fit(design.chip, options.board.board)
-    predicted = {kind: getattr(needed, kind)[0] for kind in KINDS}
+    found = fit(design.chip, options.board.board)
+    predicted = {kind: _with_line(options, kind, getattr(found, name)) for kind, name in KINDS}
     choices = choose(design.chip, options.board.board)
     options = replace(options, step_s=design.reference.dt)
     return build(
@@ -29,3 +30,8 @@ def build_design(design: Design, options: BuildOptions, say: Progress) -> Bitstr
         predicted,
         say,
     )
+
+
+def _with_line(options: BuildOptions, kind: str, need: tuple[int, int]) -> int:
+    """Add what the plan leaves of the device to the link: what it does not offer the chip."""
+    return need[0] + getattr(options.board.chip, kind) - need[1]
