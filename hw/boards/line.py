@@ -6,6 +6,7 @@ from amaranth.build import Platform
 from amaranth.hdl import Module
 
 from vle.compiler.planning.boards import Description
+from vle.errors import CompileError
 from vle.hw.boards.pins import request
 from vle.hw.link.spi import SpiDevice
 from vle.hw.link.uart import Uart
@@ -19,10 +20,18 @@ def line(
     Returns
     -------
     A component with streams of bytes `i` (to send) and `o`, and `error`.
+
+    Raises
+    ------
+    CompileError
+        Where the clock is too slow for the board's baud rate.
     """
     pins = request(m, platform, description, link)
     if link == "uart":
-        m.submodules.line = uart = Uart(clock_hz, description.baud)
+        try:
+            m.submodules.line = uart = Uart(clock_hz, description.baud)
+        except ValueError as error:
+            raise CompileError(f"board {description.name}: {error}") from error
         m.d.comb += [uart.rx.eq(pins["rx"]), pins["tx"].eq(uart.tx)]
         return uart
     m.submodules.line = spi = SpiDevice()

@@ -11,6 +11,8 @@ from vle.compiler.planning.boards.description import ROLES, Description
 from vle.errors import CompileError
 from vle.hw.boards.platform import resource_name
 
+IDLE = {"flash": ("wp", "hold")}  # pins that must not float, and are never active
+
 
 def request(
     m: Module, platform: Platform, description: Description, role: str
@@ -37,6 +39,10 @@ def request(
         if port is not None:
             m.submodules[f"{role}_{name}"] = buffer = io.Buffer(direction, port)
             found[name] = buffer.i if direction == "i" else buffer.o
+    for name in IDLE.get(role, ()):
+        port = getattr(pins, name, None)
+        if port is not None:  # what drives it is 0: not active
+            m.submodules[f"{role}_{name}"] = io.Buffer("o", port)
     return found
 
 

@@ -81,6 +81,7 @@ def test_a_board_of_ones_own(written):
         ("[uart]", "[uart2]", "uart2 must be one of name, device"),
         ("[uart]", "[uart", "must be TOML: "),
         ('name = "own"', 'name = "own"\nbaud = 300', "baud must be 1200..12000000, not 300"),
+        ('name = "own"', 'name = "own"\npayload_max = 64', "payload_max must be 120 or 240"),
         ('name = "own"', 'name = "own"\nslots = 3', "slots must be 2, 4 or 8, not 3"),
     ],
 )

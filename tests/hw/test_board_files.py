@@ -15,6 +15,7 @@ from vle.compiler.planning.build import BuildOptions
 from vle.compiler.planning.choices import choose
 from vle.compiler.planning.pll import clock_below
 from vle.errors import CompileError
+from vle.hw.boards.beside import beside
 from vle.hw.boards.clocking import Clocking, Settling
 from vle.hw.boards.pins import request, request_leds
 from vle.hw.boards.platform import platform_of, resource_name
@@ -175,6 +176,37 @@ def test_a_chip_on_a_board_with_what_stands_beside(board, given):
     for role in options.roles:
         assert resource_name(options.board.ports[role]) in pins
     assert ("USRMCLK" in files["top.il"]) == (board == "ulx3s-85f")
+    for name in ("wp", "hold"):  # a flash whose pins float may stop or write nothing
+        assert (f"spi_flash_0__{name}" in pins) == (board == "ulx3s-85f")
+        assert (f"flash_{name}" in files["top.il"]) == (board == "ulx3s-85f")
+
+
+@pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
+@pytest.mark.parametrize(
+    ("given", "inputs", "mhz", "rule"),
+    [
+        ({}, 1, 20, r"baud must be in 1..2500000 at 20000000 Hz, not 3000000"),
+        ({"sensor": "mcp3208", "step_s": 0.1}, 9, 75, r"channels must be 1 to 8, not 9"),
+        ({"sensor": "microphone", "step_s": 0.1}, 3, 75, r"sides must be 1 or 2, not 3"),
+        ({"timer": True, "step_s": 1e-9}, 1, 75, r"a step must be a clock at least, not 1e-09 s"),
+        ({"timer": True, "step_s": 60.0}, 1, 75, r"period must fit in 32 bits"),
+    ],
+)
+def test_what_does_not_go_with_the_chip_is_one_line(given, inputs, mhz, rule):
+    options = BuildOptions(DESCRIPTIONS["ulx3s-85f"], **given)
+    top = BoardTop(chip([inputs, 2]), options, clock_below("ecp5", 25_000_000, mhz * 1e6))
+    with pytest.raises(CompileError, match=f"board ulx3s-85f: {rule}"):
+        platform_of(options.board).prepare(top, "top")
+    gc.collect()  # what was begun and not ended says so now
+
+
+@pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
+@pytest.mark.parametrize(("mhz", "half"), [(12, 1), (50, 1), (75, 2), (120, 3)])
+def test_a_flash_is_read_at_25_mhz_at_most(mhz, half):
+    options = BuildOptions(DESCRIPTIONS["ulx3s-85f"], keep=True)
+    platform, made = platform_of(options.board), chip([1, 2])
+    assert beside(Module(), platform, made, options, mhz * 10**6).parts.flash.half_period == half
+    gc.collect()  # what was begun and not ended says so now
 
 
 def test_what_a_board_cannot_have_is_refused():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from vle.compiler.circuit.link import PAYLOADS, SLOTS
 from vle.compiler.planning.boards.board import Board
 from vle.compiler.planning.boards.devices import DEVICES, Device
 
@@ -146,12 +147,12 @@ class Description:
             raise ValueError("a board must have a uart or an spi")
         if not LOWEST_BAUD <= self.baud <= HIGHEST_BAUD:
             raise ValueError(f"baud must be {LOWEST_BAUD}..{HIGHEST_BAUD}, not {self.baud}")
-        if not 16 <= self.payload_max <= 240:
-            raise ValueError(f"payload_max must be 16..240, not {self.payload_max}")
+        if self.payload_max not in PAYLOADS:
+            raise ValueError(f"payload_max must be 120 or 240, not {self.payload_max}")
         if self.flash_base % 4096 or not 0 <= self.flash_base < 1 << 24:
             rule = "flash_base must begin a sector of 4096 bytes, below 16 MB"
             raise ValueError(f"{rule}, not {self.flash_base}")
-        if self.slots not in (2, 4, 8):
+        if self.slots not in SLOTS:
             raise ValueError(f"slots must be 2, 4 or 8, not {self.slots}")
 
     @property
