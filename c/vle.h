@@ -98,7 +98,7 @@ typedef struct {
     uint8_t session, request, payload_max, slots_in, slots_out;
     uint8_t sent, acked, room, gap;              /* stream to the device */
     uint8_t expected, unacked, behind, asked;    /* stream to the host */
-    uint8_t skip, part, part_bytes;              /* of the payload that comes next */
+    uint8_t skip, part;                          /* of the payload that comes next */
     uint32_t partial;
     const void *job;                             /* what runs now */
     size_t frames;                               /* output frames that have come of it */

@@ -59,8 +59,11 @@ class Bundle:
             return cls.of_json(plain, folder)
         except ValueError as error:
             raise TransportError(f"{folder} must be a bundle: {error}") from error
-        except (KeyError, TypeError) as error:
+        except KeyError as error:
             raise TransportError(f"{folder} must be a bundle, but lacks {error}") from error
+        except (TypeError, AttributeError) as error:
+            rule = f"{folder} must be a bundle, but its {MANIFEST} is damaged"
+            raise TransportError(f"{rule}: {error}") from error
 
     @classmethod
     def of_json(cls, plain: dict[str, Any], folder: Path) -> Self:
@@ -68,6 +71,10 @@ class Bundle:
         given = plain.get("learning")
         parts = plain["layers"], given["layers"] if given else [None] * len(plain["layers"])
         layers = tuple(LayerShape.of_json(*pair) for pair in zip(*parts, strict=True))
+        if not layers:
+            raise ValueError(f"layers in {MANIFEST} must be one or more")
+        if not isinstance(plain.get("board") or {}, dict):
+            raise ValueError(f"board in {MANIFEST} must be an object, not {plain['board']!r}")
         learning = None
         if given:
             target, beta = Format.of_json(given["target_format"]), plain["reference"]["beta"]

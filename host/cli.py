@@ -62,6 +62,8 @@ def command(
     watched = Console(stderr=True, quiet=quiet)
     if output is not None and not output.resolve().parent.is_dir():
         raise ValueError(f"{output}: its folder must be there")
+    if output is not None and output.exists() and not output.is_file():
+        raise ValueError(f"{output}: OUT must be a file, or nothing yet")
     if load:
         with _bar(watched, "programming", 1.0) as bar:
             program(bundle, progress=bar.reach)

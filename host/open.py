@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
@@ -96,6 +97,8 @@ def _simulated(bundle: Bundle, *, axi: bool, clear: bool) -> Device:
 
 def _line(scheme: str, rest: str, bundle: Bundle | None) -> ByteStream:
     path, _, query = rest.partition("?")
+    if not path:
+        raise TransportError(f"address must be of the form {FORMS}, not {scheme + ':' + rest!r}")
     if scheme == "spi":
         from vle.host.link.spi_line import spidev_line  # noqa: PLC0415 - see below
 
@@ -111,7 +114,7 @@ def _number(query: str, name: str) -> int | None:
     options = parse_qsl(query, keep_blank_values=True)
     if not options and not query:
         return None
-    if len(options) != 1 or options[0][0] != name or not options[0][1].isdigit():
+    if len(options) != 1 or options[0][0] != name or not re.fullmatch("[0-9]+", options[0][1]):
         raise TransportError(f"after ? in an address must come {name}=N, not {query!r}")
     if not (found := int(options[0][1])):
         raise TransportError(f"{name} in an address must be above 0")

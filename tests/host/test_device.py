@@ -335,6 +335,8 @@ def test_wrong_signals_are_refused(device, x, rule):
         ("serial:/dev/null", "/dev/null cannot be opened"),
         ("serial:/dev/null?rate=1", "after . in an address must come baud=N, not 'rate=1'"),
         ("serial:/dev/null?baud=0", "baud in an address must be above 0"),
+        ("serial:/dev/null?baud=²", "after . in an address must come baud=N"),
+        ("serial:?baud=9", "of the form sim:DIR"),
         ("spi:nowhere", "must be of the form /dev/spidev0.0, not 'nowhere'"),
         ("sim:/nowhere", "has no design.json"),
         ("axi:/nowhere", "has no design.json"),
@@ -347,7 +349,14 @@ def test_addresses_that_lead_nowhere(address, rule):
 
 def test_damaged_bundles(folder, tmp_path):
     (tmp_path / "top.v").write_text((folder / "top.v").read_text())
-    for text, rule in (("{", "must be a bundle"), ("{}", "lacks 'format'")):
+    plain = json.loads((folder / "design.json").read_text())
+    for text, rule in (
+        ("{", "must be a bundle"),
+        ("{}", "lacks 'format'"),
+        ("[]", "its design.json is damaged"),
+        (json.dumps({**plain, "layers": []}), "layers in design.json must be one or more"),
+        (json.dumps({**plain, "board": 5}), "board in design.json must be an object, not 5"),
+    ):
         (tmp_path / "design.json").write_text(text)
         with pytest.raises(TransportError, match=rule):
             open_device(f"sim:{tmp_path}")

@@ -84,6 +84,7 @@ def test_what_cannot_be_done_is_one_line(made, port, data, tmp_path, capsys):
     device = ("--device", f"serial:{port.path}")
     for arguments, rule in (
         ((tmp_path, path, *device), "has no design.json"),
+        ((made[1], path, *device, "-o", "/dev/null"), "OUT must be a file, or nothing yet"),
         ((made[1], tmp_path / "none.npy", *device), "DATA must be an array saved by numpy.save"),
         ((made[1], text, *device), "text.npy: DATA must be an array saved"),
         ((made[1], flat, *device), "DATA must be of shape (T, inputs)"),
