@@ -6,7 +6,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from vle.compiler.circuit.board_registers import BOARD_ID, SHELL_VERSION
+from vle.compiler.circuit.board_registers import BOARD_BITS, BOARD_ID, SHELL_VERSION
 from vle.compiler.circuit.link import LinkSpec
 from vle.hw import axi_lite
 from vle.hw.bus import BusSignature
@@ -14,7 +14,6 @@ from vle.hw.link.link import Link
 from vle.hw.link.token import byte_stream
 
 OWN = 4  # registers of the shell; those of the parts between lie behind
-BOARD_BITS = 5  # of word addresses of a board
 
 
 class Shell(wiring.Component):

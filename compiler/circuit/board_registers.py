@@ -7,6 +7,7 @@ from typing import Any
 from vle.compiler.circuit.registers import Register
 
 BOARD_BASE = 0x8000_0000  # byte address; a host's addresses from here on are the board's
+BOARD_BITS = 5  # of word addresses of a board
 BOARD_ID = 0x564C4542  # "VLEB"
 SHELL_VERSION = 1
 CHANNELS = 8  # of which a sensor's list can name

@@ -8,7 +8,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from vle.compiler.circuit.board_registers import BOARD_BASE, board_register
+from vle.compiler.circuit.board_registers import BOARD_BASE, BOARD_BITS, board_register
 from vle.compiler.circuit.folding import ChipSpec
 from vle.compiler.circuit.kept import Kept
 from vle.compiler.circuit.registers import register_map
@@ -21,7 +21,6 @@ from vle.hw.standalone.sensing import Sensing
 from vle.hw.standalone.step_timer import StepTimer
 from vle.hw.standalone.store import Store, Task
 
-BOARD_BITS = 5  # of word addresses of a board
 CTRL_CLEAR = 1  # bit
 
 
@@ -52,7 +51,7 @@ class Standalone(wiring.Component):
     clear : In(1)
         The link clears the chip.
     save : In(1)
-        A button: save when it goes up.
+        Save when it goes up; synchronous, and steady where it comes from a button.
     sensor : Out
         Pads of an `adc.PADS` or a `microphone.PADS`, where there is one.
     flash : Out(spi.PADS)

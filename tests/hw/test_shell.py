@@ -7,12 +7,12 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from bounded import simulate
 
-from vle.compiler.circuit.board_registers import BOARD_BASE, BOARD_ID, SHELL_VERSION
+from vle.compiler.circuit.board_registers import BOARD_BASE, BOARD_BITS, BOARD_ID, SHELL_VERSION
 from vle.compiler.circuit.link import LinkSpec
 from vle.host.link.frames import Decoder, Frame, Kind, encode
 from vle.hw import axi_lite, axi_stream
 from vle.hw.bus import BusSignature
-from vle.hw.shell import BOARD_BITS, Shell
+from vle.hw.shell import Shell
 
 WORDS, CLOCK_HZ = 256, 25_000_000  # words that the chip's bus can name
 

@@ -277,8 +277,15 @@ def test_the_circuit_picks_what_is_whole(recorded):
             assert found.sequence == want.sequence + 1
 
 
-def test_a_change_that_no_flash_would_make_is_seen():
-    """The check itself: a header before its words is found out by some cut."""
+def test_a_save_over_the_newer_set_would_be_seen():
+    """The check itself: where the newer set is erased, what is left is neither old nor new."""
+    left = bytearray(flash_of(KEPT.image(words_of(1), 1), KEPT.image(words_of(2), 2)))
+    assert KEPT.newest(bytes(left), BASE).sequence == 2
+    applied(left, ("erase", BASE + KEPT.slot, KEPT.sector))
+    assert KEPT.newest(bytes(left), BASE).sequence == 1
+
+
+def test_a_header_before_its_words_is_no_set():
     words = words_of(5)
     old = flash_of(KEPT.image(words_of(1), 1), None)
     begin, image = BASE + KEPT.slot, KEPT.image(words, 2)
