@@ -40,7 +40,9 @@ class Choices:
 
 def choose(chip: ChipSpec, board: Board) -> Choices:
     """Give the lanes their multipliers, others what is left; keep weights in blocks if they fit."""
-    return Choices(_logic(products(chip), board), _huge(memories(chip), board))
+    # a chip that learns reads weights and writes others at once, which one port cannot
+    huge = chip.learning is None and _huge(memories(chip), board)
+    return Choices(_logic(products(chip), board), huge)
 
 
 def hard_multipliers(need: ProductNeed, family: Family, choices: Choices) -> int:

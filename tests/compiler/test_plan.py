@@ -111,6 +111,9 @@ def test_weights_lie_in_large_memories_where_blocks_do_not_do():
     assert choose(many, board).huge
     assert 0 < fit(many, board).sprams[0] <= board.sprams
     assert fit(many, board).blocks[0] <= board.blocks
+    learns = mlp([60, 60, 2], lanes=1, learning=True).chip
+    assert not choose(learns, board).huge, "one port cannot read and write at once"
+    assert fit(learns, board).sprams[0] == 0
 
 
 def test_time_constants_take_as_many_bits_as_a_multiplier_takes_whole_or_as_they_need():
