@@ -141,8 +141,11 @@ class Board:
         self._write("SENSOR_CTRL", ENABLE | FREEZE * freeze | BEGIN * begin)
 
     def listen_to_host(self) -> None:
-        """Let frames come from the host again."""
+        """Let frames come from the host again; answers to those of the sensor are dropped."""
         self._write("SENSOR_CTRL", 0)
+        drop = getattr(self._transport, "drop", None)
+        if drop is not None:  # of a link, which keeps them
+            drop()
 
     @property
     def sensor(self) -> str:

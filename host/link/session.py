@@ -80,8 +80,12 @@ class Session:
         self.outgoing.put(payloads)
 
     def settle(self, quiet: int = 2) -> None:
-        """Take what the device still has to say: until it is asked twice and has nothing."""
-        while quiet:
+        """Take what the device still has to say: until it is asked twice and has nothing.
+
+        One that its sensor keeps talking is heard for the time of patience and no longer.
+        """
+        end = self.line.now() + self._timing.patience
+        while quiet and self.line.now() < end:
             before, polls = self.incoming.taken, self._polls
             self.incoming.timer.due = self.line.now()
             self.until(lambda at=polls: self._polls > at, waiting=True)  # type: ignore[misc]

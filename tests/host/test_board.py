@@ -91,6 +91,16 @@ def test_time_and_sensor():
     assert words[board.ADDRESS["SENSOR_CTRL"]] == 0
 
 
+def test_answers_to_frames_of_the_sensor_are_dropped_with_it():
+    registers, order = Registers(), []
+    registers.drop = lambda: order.append(registers.words[board.ADDRESS["SENSOR_CTRL"]])
+    device = Board(registers)
+    device.sense()
+    assert order == []
+    device.listen_to_host()
+    assert order == [0]
+
+
 @pytest.mark.parametrize(
     ("missing", "use", "says"),
     [
