@@ -21,7 +21,8 @@ def right_amount(left: Value, below: int, most: int) -> Value:
 def _above(word: Value, limit: int) -> Value:
     """Whether an unsigned word is greater, in gates: quicker than a carry where it is short."""
     above: Value = C(0, 1)
-    for place, bit in enumerate(word):
+    for place in range(len(word)):
+        bit = word[place]
         above = bit & above if limit >> place & 1 else bit | above
     return above
 

@@ -126,7 +126,8 @@ class ErrorUnit(wiring.Component):
         assert self.e_stage + 3 == end
         assert self.s_stage - 2 == engine.prime_words
         self._at = {name: Delay(m, getattr(self, name), name) for name in (*ROW, "context")}
-        self._m, self._chosen = m, {}
+        self._m = m
+        self._chosen: dict[tuple[str, int], Value] = {}
         m.submodules.sum = parts = ErrorSum(engine)
         m.submodules.filter = unit = ErrorFilter(engine)
         self._connect_sum(m, parts, unit)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 from amaranth.hdl import Array, C, Cat, Module, Mux, Signal, Value, signed
@@ -179,7 +179,7 @@ class WeightUpdate(wiring.Component):
         """Count clamped weights, `COUNTED` numbers per stage."""
         clamped, stage = Signal(len(flags), name="over"), 5
         m.d.sync += clamped.eq(Mux(self.o_valid, Cat(flags), 0))
-        counts = list(clamped)
+        counts: Sequence[Value] = [clamped[k] for k in range(len(flags))]
         while stage == 5 or len(counts) > 1:
             sums, stage = [], stage + 1
             for k in range(0, len(counts), COUNTED):

@@ -96,9 +96,7 @@ class RegisteredMemory(wiring.Component):
         attrs = APART if ram_style is None else {**APART, "ram_style": ram_style}
         width = self.shape.width
         words = [word & (1 << width) - 1 for word in self.init]
-        m.submodules.memory = memory = Memory(
-            shape=width, depth=self.depth, init=words, attrs=attrs
-        )
+        m.submodules.words = memory = Memory(shape=width, depth=self.depth, init=words, attrs=attrs)
         read, write = memory.read_port(), memory.write_port(granularity=self.lane_width)
         m.d.comb += [
             read.addr.eq(self.r_addr),

@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """Learned words in a flash: whole sets, the newer one, whatever happens to the power."""
 
 from __future__ import annotations

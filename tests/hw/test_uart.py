@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """The UART against lines that are too fast, too slow, or no bytes at all."""
 
 from __future__ import annotations

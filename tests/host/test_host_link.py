@@ -231,6 +231,27 @@ def test_answers_of_before_are_dropped():
     assert transport.exchange(frames, np.zeros(3, bool), 1).shape == (3, 1)
 
 
+def test_a_sensor_that_never_stops_is_not_heard_for_ever(monkeypatch):
+    """Whoever takes what is left over is done after the time of patience."""
+    line = ModelLine(LinkDevice(ToyChip()))
+    transport = opened(line)
+    session, begin = transport.session, line.now()
+    pump = session._pump
+
+    def chattering(*arguments):
+        if line.now() - begin > 100:
+            pytest.fail("it is heard for ever")
+        pump(*arguments)
+        line.time += 0.01
+        session.incoming.taken += 1  # one more frame, each time it is asked
+        session.incoming.outputs += b"12"
+
+    monkeypatch.setattr(session, "_pump", chattering)
+    transport.drop()
+    assert 0 < line.now() - begin < 2 * line.timing.patience
+    assert not session.incoming.outputs
+
+
 def test_an_interrupted_call_leaves_a_device_that_works(monkeypatch):
     device = LinkDevice(ToyChip())
     line = ModelLine(device)
