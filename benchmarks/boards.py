@@ -29,8 +29,11 @@ from vle.hw.build.tools import program
 MODELS = Path(__file__).parents[1] / "examples" / "models"
 MNIST = ("mnist1d.onnx", "--calibration", str(MODELS / "mnist1d_calibration.npy"))
 MODEL = {  # what is built, with its options: a model that fits
-    "ulx3s-85f": (*MNIST, "--lanes", "48"),
-    "icebreaker": ("digits_mlp.onnx", "--weight-bits", "8", "--input-range", "0", "16"),
+    "ulx3s-85f": (*MNIST, "--weight-bits", "8", "--lanes", "8"),
+    "icebreaker": (
+        *("digits_mlp.onnx", "--weight-bits", "8", "--rate-bits", "8"),
+        *("--input-range", "0", "16"),
+    ),
     "tang-nano-20k": (*MNIST, "--weight-bits", "8", "--lanes", "8"),
 }
 LIMIT_S = 300  # of a build, on two cores
