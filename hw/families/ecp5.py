@@ -7,21 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import (
-    C,
-    Cat,
-    ClockSignal,
-    Const,
-    Elaboratable,
-    Instance,
-    Module,
-    Mux,
-    Signal,
-    Value,
-)
+from amaranth.hdl import C, Cat, ClockSignal, Const, Elaboratable, Instance, Module, Signal, Value
 from amaranth.lib.memory import Memory
 
-from vle.compiler.planning.mapping import FAMILIES, Layout, Shape, Style, layout, multipliers_of
+from vle.compiler.planning.mapping import FAMILIES, Shape, Style, layout, multipliers_of
+from vle.hw.families.blocks import Cell, blocks
 from vle.hw.families.plain import plain_memory
 from vle.hw.primitives.memory import RegisteredMemory
 from vle.hw.primitives.product import Product, tiles
@@ -63,7 +53,13 @@ class ECP5:
         found = layout(memory.lane_width, memory.depth, memory.lanes, FAMILY)
         if found.style is not Style.BLOCK:
             return memory.inferred(found.style)
-        return _blocks(memory, found)
+        shape, piece = found.shape, found.piece
+        assert shape is not None
+
+        def build(cell: Cell) -> Module:
+            return _block(cell, shape, piece)
+
+        return blocks(memory, found, build, inside=memory.latency)
 
 
 def multiplier(a: Value, b: Value, o: Signal, clocks: int) -> Instance:
@@ -92,145 +88,74 @@ def multiplier(a: Value, b: Value, o: Signal, clocks: int) -> Instance:
     return Instance("MULT18X18D", **settings, **ports)
 
 
-def _blocks(memory: RegisteredMemory, found: Layout) -> Module:
-    """Lay the pieces of all lanes into the cells of a word; rows beyond the first are chosen."""
-    m = Module()
-    assert found.shape is not None
-    inner = found.shape.depth.bit_length() - 1
-    r_row, w_row = memory.r_addr[inner:], memory.w_addr[inner:]
-    pieces = _pieces(memory, found)
-    per_cell = found.shape.width // found.piece
-    words = []
-    for row in range(found.rows):
-        word = Signal(memory.shape.width, name=f"row{row}")
-        here = C(1, 1) if found.rows == 1 else w_row == row
-        for column in range(found.columns):
-            held = pieces[column * per_cell : (column + 1) * per_cell]
-            cell = _Cell(memory, found.shape, held, found.piece)
-            m.submodules[f"block{row}_{column}"] = cell.instance(m, row, here, word)
-        words.append(word)
-    chosen = words[0]
-    if found.rows > 1:
-        for _ in range(memory.latency):
-            late = Signal.like(r_row, reset_less=True)
-            with m.If(memory.r_en):
-                m.d.sync += late.eq(r_row)
-            r_row = late
-        chosen = words[-1]
-        for row, word in enumerate(words[:-1]):
-            chosen = Mux(r_row == row, word, chosen)
-    m.d.comb += memory.r_data.eq(chosen)
+def _block(cell: Cell, shape: Shape, piece: int) -> Module:
+    """Build one DP16KD: port A writes, port B reads."""
+    m, memory = Module(), cell.memory
+    mode = "OUTREG" if memory.latency > 1 else "NOREG"
+    settings: dict[str, Any] = {
+        f"p_INITVAL_{k:02X}": word for k, word in enumerate(_init(cell.words, shape.width))
+    }
+    ports: dict[str, Any] = {}
+    for side in "AB":
+        settings |= {
+            f"p_DATA_WIDTH_{side}": shape.width,
+            f"p_REGMODE_{side}": mode,
+            f"p_CSDECODE_{side}": "0b000",
+            f"p_WRITEMODE_{side}": "NORMAL",
+            f"p_CLK{side}MUX": f"CLK{side}",
+        }
+        ports |= {f"i_CLK{side}": ClockSignal(), f"i_RST{side}": Const(0, 1)}
+        ports |= {f"i_CS{side}{k}": Const(0, 1) for k in range(3)}
+        ports[f"i_OCE{side}"] = memory.r_en
+    settings |= {"p_RESETMODE": "SYNC", "p_ASYNC_RESET_RELEASE": "SYNC", "p_GSR": "DISABLED"}
+    enables, data = _written(cell, shape, piece)
+    ports |= {"i_CEA": cell.here, "i_CEB": memory.r_en, "i_WEB": Const(0, 1)}
+    several = len(enables) > 1  # then they lie on the lowest pins of the address
+    ports["i_WEA"] = Const(1, 1) if several else enables
+    inner = shape.depth.bit_length() - 1
+    ports |= _address("A", memory.w_addr, inner, enables if several else C(0, 0))
+    ports |= _address("B", memory.r_addr, inner, C(0, 0))
+    ports |= {f"i_DI{'AB'[k // UNIT]}{k % UNIT}": data[k] for k in range(2 * UNIT)}
+    wide = shape.width > UNIT  # low half at DOA, high half at DOB
+    for k in range(shape.width):
+        ports[f"o_DO{'AB'[k // UNIT] if wide else 'B'}{k % UNIT}"] = cell.o[k]
+    m.submodules.ram = Instance("DP16KD", **settings, **ports)
     return m
 
 
-def _pieces(memory: RegisteredMemory, found: Layout) -> list[tuple[int, int, int]]:
-    """Lane, lowest bit in the word and number of bits of each piece."""
-    width = memory.lane_width
-    return [
-        (lane, lane * width + low, min(found.piece, width - low))
-        for lane in range(memory.lanes)
-        for low in range(0, width, found.piece)
-    ]
+def _written(cell: Cell, shape: Shape, piece: int) -> tuple[Value, Value]:
+    """Return the enables of the block's groups of 9 bits, and its word."""
+    memory, enables, data = cell.memory, [], C(0, 0)
+    groups = max(1, shape.width // 9)
+    for held in cell.pieces:
+        data = Cat(data, memory.w_data[held.low :][: held.bits], C(0, piece - held.bits))
+        enables += [memory.w_en[held.lane]] * max(1, piece // 9)
+    enables += [C(0, 1)] * (groups - len(enables))
+    return Cat(enables), Cat(data, C(0, 2 * UNIT - len(data)))
 
 
-class _Cell:
-    """One DP16KD: port A writes, port B reads.
+def _address(side: str, address: Value, inner: int, low: Value) -> dict[str, Value]:
+    """Address pins: enables or nothing below, words counted in units of their width."""
+    filled = Cat(address[:inner], C(0, max(0, inner - len(address))))
+    pins = Cat(low, C(0, ADDRESS - inner - len(low)), filled)
+    return {f"i_AD{side}{k}": pins[k] for k in range(ADDRESS)}
 
-    Parameters
-    ----------
-    shape
-        Its use.
-    pieces
-        What it holds, from the lowest bits on, each in `piece` bits.
-    """
 
-    def __init__(
-        self,
-        memory: RegisteredMemory,
-        shape: Shape,
-        pieces: list[tuple[int, int, int]],
-        piece: int,
-    ):
-        self.memory, self.shape, self.pieces, self.piece = memory, shape, pieces, piece
-
-    def instance(self, m: Module, row: int, here: Value, word: Signal) -> Instance:
-        """Return the block of a row, its bits of the word connected."""
-        memory, shape = self.memory, self.shape
-        mode = "OUTREG" if memory.latency > 1 else "NOREG"
-        settings: dict[str, Any] = {f"p_INITVAL_{k:02X}": v for k, v in enumerate(self._init(row))}
-        ports: dict[str, Any] = {}
-        for side in "AB":
-            settings |= {
-                f"p_DATA_WIDTH_{side}": shape.width,
-                f"p_REGMODE_{side}": mode,
-                f"p_CSDECODE_{side}": "0b000",
-                f"p_WRITEMODE_{side}": "NORMAL",
-                f"p_CLK{side}MUX": f"CLK{side}",
-            }
-            ports |= {f"i_CLK{side}": ClockSignal(), f"i_RST{side}": Const(0, 1)}
-            ports |= {f"i_CS{side}{k}": Const(0, 1) for k in range(3)}
-            ports[f"i_OCE{side}"] = memory.r_en
-        settings |= {"p_RESETMODE": "SYNC", "p_ASYNC_RESET_RELEASE": "SYNC", "p_GSR": "DISABLED"}
-        enables, data = self._written()
-        ports |= {"i_CEA": here, "i_CEB": memory.r_en, "i_WEB": Const(0, 1)}
-        if len(enables) > 1:
-            ports["i_WEA"] = Const(1, 1)
-            a_low = enables
+def _init(words: tuple[int, ...], width: int) -> list[Const]:
+    """Words at power-up, in units of 18 bits, each on 20 of a parameter."""
+    units = [0] * UNITS
+    per_byte = max(1, 8 // width) if width < 9 else 0
+    for k, word in enumerate(words):
+        if width == 2 * UNIT:
+            units[2 * k], units[2 * k + 1] = word & (1 << UNIT) - 1, word >> UNIT
+        elif width == UNIT:
+            units[k] = word
+        elif width == UNIT // 2:
+            units[k // 2] |= word << k % 2 * 9
         else:
-            ports["i_WEA"] = enables
-            a_low = C(0, 0)
-        ports |= self._address("A", memory.w_addr, a_low)
-        ports |= self._address("B", memory.r_addr, C(0, 0))
-        output = Signal(2 * UNIT, name="output")
-        ports |= {f"i_DI{'AB'[k // UNIT]}{k % UNIT}": data[k] for k in range(2 * UNIT)}
-        wide = shape.width > UNIT  # low half at DOA, high half at DOB
-        for k in range(shape.width):
-            ports[f"o_DO{'AB'[k // UNIT] if wide else 'B'}{k % UNIT}"] = output[k]
-        for place, (_lane, low, bits) in enumerate(self.pieces):
-            m.d.comb += word[low : low + bits].eq(output[place * self.piece :][:bits])
-        return Instance("DP16KD", **settings, **ports)
-
-    def _written(self) -> tuple[Value, Value]:
-        """Return the enables of the block's groups of 9 bits, and its word."""
-        memory, enables, data = self.memory, [], C(0, 0)
-        groups = max(1, self.shape.width // 9)
-        for lane, low, bits in self.pieces:
-            data = Cat(data, memory.w_data[low : low + bits], C(0, self.piece - bits))
-            enables += [memory.w_en[lane]] * max(1, self.piece // 9)
-        enables += [C(0, 1)] * (groups - len(enables))
-        return Cat(enables), Cat(data, C(0, 2 * UNIT - len(data)))
-
-    def _address(self, side: str, address: Value, low: Value) -> dict[str, Value]:
-        """Address pins: enables or nothing below, words counted in units of their width."""
-        inner = self.shape.depth.bit_length() - 1
-        filled = Cat(address[:inner], C(0, max(0, inner - len(address))))
-        pins = Cat(low, C(0, ADDRESS - inner - len(low)), filled)
-        return {f"i_AD{side}{k}": pins[k] for k in range(ADDRESS)}
-
-    def _init(self, row: int) -> list[Const]:
-        """Words at power-up, in units of 18 bits, each on 20 of a parameter."""
-        depth, width = self.shape.depth, self.shape.width
-        words = [self._held(word) for word in self.memory.init[row * depth : (row + 1) * depth]]
-        units = [0] * UNITS
-        per_byte = max(1, 8 // width) if width < 9 else 0
-        for k, word in enumerate(words):
-            if width == 2 * UNIT:
-                units[2 * k], units[2 * k + 1] = word & (1 << UNIT) - 1, word >> UNIT
-            elif width == UNIT:
-                units[k] = word
-            elif width == UNIT // 2:
-                units[k // 2] |= word << k % 2 * 9
-            else:
-                byte, place = divmod(k, per_byte)
-                units[byte // 2] |= word << (byte % 2 * 9 + place * width)
-        return [
-            Const(sum(unit << 20 * k for k, unit in enumerate(units[at : at + PER_INIT])), 320)
-            for at in range(0, UNITS, PER_INIT)
-        ]
-
-    def _held(self, word: int) -> int:
-        """Bits of a word that lie in this block."""
-        return sum(
-            (word >> low & (1 << bits) - 1) << (place * self.piece)
-            for place, (_lane, low, bits) in enumerate(self.pieces)
-        )
+            byte, place = divmod(k, per_byte)
+            units[byte // 2] |= word << (byte % 2 * 9 + place * width)
+    return [
+        Const(sum(unit << 20 * k for k, unit in enumerate(units[at : at + PER_INIT])), 320)
+        for at in range(0, UNITS, PER_INIT)
+    ]
