@@ -131,6 +131,10 @@ class Microphone:
         return self.sides
 
 
+# of a flash, at most: a sector of a W25Q, IS25LP or GD25Q is erased in 0.4 s; the rest is reserve
+BUSY_S = 1.0
+
+
 @dataclass(frozen=True)
 class Flash:
     """Where in the board's flash learned parameters are kept: two sets, one after the other.
@@ -145,6 +149,8 @@ class Flash:
         Bytes erased and programmed at once.
     half_period
         Clocks of half a period of SCK.
+    busy_s
+        Seconds for which it may be busy at most: the longest time of an erase.
     """
 
     base: int
@@ -152,6 +158,7 @@ class Flash:
     sector: int = 4096
     page: int = 256
     half_period: int = 1
+    busy_s: float = BUSY_S
 
     def __post_init__(self) -> None:
         if self.base % self.sector or not 0 <= self.base < self.size:
@@ -160,6 +167,8 @@ class Flash:
             )
         if self.half_period < 1:
             raise ValueError(f"half_period must be at least 1 clock, not {self.half_period!r}")
+        if not 0 < self.busy_s < 60:
+            raise ValueError(f"busy_s must be above 0 and below 60 s, not {self.busy_s!r}")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from vle.hw.standalone.parts import BUSY_S
 from vle.hw.standalone.spi import PADS, Shifter
 
 APART_NS, WAKE_NS = 100, 50_000  # CS high between two commands; after power-down, with reserve
@@ -48,6 +49,9 @@ CODES = {
 class SpiFlash(wiring.Component):
     """Wakes, reads, programs pages, erases sectors; waits until the flash is done.
 
+    After all but a READ the status is asked for, again and again, for `busy_s` at most: one that
+    is woken may still be at work on what was asked of it before this circuit began.
+
     A byte takes `16 * half_period` clocks and 2 more.
 
     Parameters
@@ -56,6 +60,8 @@ class SpiFlash(wiring.Component):
         Of the design.
     half_period
         Clocks of half a period of SCK.
+    busy_s
+        Seconds for which the flash may be busy at most.
 
     Members
     -------
@@ -65,6 +71,8 @@ class SpiFlash(wiring.Component):
         What, and where; they stand while `busy`.
     busy : Out(1)
         From the clock after `start`.
+    late : Out(1)
+        The flash was busy for longer than it may be; stands until the next `start`.
     o : Out(stream of bytes)
         What is read, until `stop`.
     stop : In(1)
@@ -76,14 +84,15 @@ class SpiFlash(wiring.Component):
         `cs` is low where it selects.
     """
 
-    def __init__(self, clock_hz: int, half_period: int = 1) -> None:
-        self.clock_hz, self.half_period = clock_hz, half_period
+    def __init__(self, clock_hz: int, half_period: int = 1, busy_s: float = BUSY_S) -> None:
+        self.clock_hz, self.half_period, self.busy_s = clock_hz, half_period, busy_s
         super().__init__(
             {
                 "start": In(1),
                 "operation": In(Operation),
                 "address": In(ADDRESS),
                 "busy": Out(1),
+                "late": Out(1),
                 "o": Out(stream.Signature(unsigned(8))),
                 "stop": In(1),
                 "i": In(stream.Signature(LAST_BYTE)),
@@ -96,7 +105,8 @@ class SpiFlash(wiring.Component):
         m.submodules.shifter = shifter = Shifter(32, self.half_period, synchronise=False)
         selected, enabled = Signal(), Signal()
         apart, wake = (ceil(self.clock_hz * ns / 1e9) for ns in (APART_NS, WAKE_NS))
-        wait = Signal(range(max(apart, wake) + 1))
+        longest = ceil(self.clock_hz * self.busy_s)
+        wait = Signal(range(max(apart, wake, longest) + 1))
         m.d.comb += [
             shifter.cipo.eq(self.pads.cipo),
             self.pads.clk.eq(shifter.clk),
@@ -105,12 +115,13 @@ class SpiFlash(wiring.Component):
             self.o.payload.eq(shifter.heard[:8]),
             self.busy.eq(1),
         ]
-        writes = self._writes()
+        wakes, reads = (self.operation == o for o in (Operation.WAKE, Operation.READ))
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += self.busy.eq(0)
                 m.d.sync += [enabled.eq(0), wait.eq(apart)]
                 with m.If(self.start):
+                    m.d.sync += self.late.eq(0)
                     m.next = "COMMAND"
             self._command(m, shifter, selected, enabled)
             with m.State("APART"):
@@ -119,22 +130,20 @@ class SpiFlash(wiring.Component):
                     m.next = "COMMAND"
             self._transfer(m, shifter)
             with m.State("DESELECT"):
-                m.d.sync += [selected.eq(0), wait.eq(Mux(writes, apart, wake))]
-                with m.If(self.operation == Operation.READ):
-                    m.d.sync += wait.eq(apart)
+                m.d.sync += [selected.eq(0), wait.eq(Mux(wakes, wake, apart))]
                 m.next = "REST"
             with m.State("REST"):
                 m.d.sync += wait.eq(wait - 1)
                 with m.If(wait == 0):
                     m.next = "IDLE"
-                    with m.If(writes):
-                        m.d.sync += selected.eq(1)
+                    with m.If(~reads):
+                        m.d.sync += [selected.eq(1), wait.eq(longest)]
                         m.next = "ASK"
             self._poll(m, shifter, selected, wait, apart)
         return m
 
     def _writes(self) -> Value:
-        """Whether the flash must be allowed to do it, and asked whether it is done."""
+        """Whether the flash must be allowed to do it."""
         return (self.operation == Operation.PROGRAM) | (self.operation == Operation.ERASE)
 
     def _command(self, m: Module, shifter: Shifter, selected: Signal, enabled: Signal) -> None:
@@ -199,7 +208,7 @@ class SpiFlash(wiring.Component):
     def _poll(
         self, m: Module, shifter: Shifter, selected: Signal, wait: Signal, apart: int
     ) -> None:
-        """Read the status, again and again, until the flash is no longer busy."""
+        """Read the status, again and again, until the flash is no longer busy, or that is late."""
         with m.State("ASK"):
             m.d.comb += [
                 shifter.word.eq(C(Command.STATUS, 8) << 24),
@@ -207,11 +216,15 @@ class SpiFlash(wiring.Component):
                 shifter.start.eq(1),
             ]
             m.next = "STATUS"
-        with m.State("STATUS"), m.If(~shifter.busy):
-            m.d.comb += [shifter.start.eq(shifter.heard[BUSY]), shifter.count.eq(8)]
-            with m.If(~shifter.heard[BUSY]):
-                m.d.sync += [selected.eq(0), wait.eq(apart)]
-                m.next = "DONE"
+        busy = shifter.heard[BUSY]
+        with m.State("STATUS"):
+            with m.If(wait != 0):
+                m.d.sync += wait.eq(wait - 1)
+            with m.If(~shifter.busy):
+                m.d.comb += [shifter.start.eq(busy & (wait != 0)), shifter.count.eq(8)]
+                with m.If(~shifter.start):
+                    m.d.sync += [selected.eq(0), self.late.eq(busy), wait.eq(apart)]
+                    m.next = "DONE"
         with m.State("DONE"):
             m.d.sync += wait.eq(wait - 1)
             with m.If(wait == 0):

@@ -33,10 +33,14 @@ class Task(enum.Enum, shape=3):
 class Store(wiring.Component):
     """Two sets, of which the newer counts; the older is the place of the next.
 
-    At power-up both are read and checked, and the newer is written into the chip, before anything
-    else reaches it. To save: erase the older set, halt the chip, program its words, then the
-    header, let the chip go on, read all again. To forget: erase the header of the older, then that
-    of the newer. So at any moment the flash holds either what it held, or what it is to hold.
+    At power-up the flash is woken and waited for: where this circuit alone was loaded anew, it may
+    still be erasing. Then both sets are read and checked, and the newer is written into the chip,
+    before anything else reaches it. A flash that stays busy counts as none, and nothing is asked
+    of it until the next reset.
+
+    To save: erase the older set, halt the chip, program its words, then the header, let the chip go
+    on, read all again. To forget: erase the header of the older, then that of the newer. So at any
+    moment the flash holds either what it held, or what it is to hold.
 
     An address of the chip where nothing is counts as a word of any value.
 
@@ -102,7 +106,9 @@ class Store(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        m.submodules.port = self.port = SpiFlash(self.clock_hz, self.flash.half_period)
+        m.submodules.port = self.port = SpiFlash(
+            self.clock_hz, self.flash.half_period, self.flash.busy_s
+        )
         m.submodules.crc = self.crc = CRC32_ETHERNET(data_width=8).create()
         connect(m, flipped(self.pads), self.port.pads)
         self._declare()
@@ -136,7 +142,8 @@ class Store(wiring.Component):
         self.sectors, self.both = Signal(range(kept.slot // kept.sector + 1)), Signal()
         self.was_halted, self.patience = Signal(), Signal(self.patience_bits)
         self.last_word = self.walk == kept.addresses[-1]
-        self.finished, self.turn, self.awake = Signal(), Signal(), Signal()
+        self.finished, self.turn = Signal(), Signal()
+        self.awake, self.there = Signal(), Signal()
         self.forgets = self.task == Task.FORGET
         self.constant = Array(C(byte, 8) for byte in kept.constant)
 
@@ -164,11 +171,14 @@ class Store(wiring.Component):
         m.d.comb += [self.crc.data.eq(byte), self.crc.valid.eq(1)]
 
     def _wake(self, m: Module) -> None:
-        """After power-up: a flash that a configuration was read from may sleep."""
+        """After power-up: a flash that a configuration was read from may sleep, or be busy."""
         self._start(m, "WAKE", "WAKING")
         m.d.comb += self.booting.eq(~self.awake)
         with m.State("WAKING"), m.If(~self.port.busy):
+            m.d.sync += [self.there.eq(~self.port.late), self.failed.eq(self.port.late)]
             m.next = "SCAN"
+            with m.If(self.port.late):
+                m.next = "IDLE"
 
     def _idle(self, m: Module) -> None:
         with m.State("IDLE"):
@@ -188,6 +198,9 @@ class Store(wiring.Component):
                 m.next = "IDLE"
                 with m.If(self.kept_set):
                     m.next = "HALT"
+            with m.If((self.command != 0) & ~self.there):
+                m.d.sync += self.failed.eq(1)
+                m.next = "IDLE"
 
     def _scan(self, m: Module) -> None:
         """Read a set: its header, its words; where `writing`, each into the chip."""
@@ -302,6 +315,13 @@ class Store(wiring.Component):
                 with m.If(self.both):
                     m.d.sync += self.kept_set.eq(0)
                     m.next = "IDLE"
+            self._late(m, "IDLE")
+
+    def _late(self, m: Module, then: str) -> None:
+        """Give up what the flash does not get done."""
+        with m.If(self.port.late):
+            m.d.sync += self.failed.eq(1)
+            m.next = then
 
     def _halt(self, m: Module) -> None:
         """Take the bus, halt the chip, wait until it is idle."""
@@ -385,6 +405,7 @@ class Store(wiring.Component):
                     self.count.eq(0),
                 ]
                 m.next = "HEAD"
+            self._late(m, "RESUME")
 
     def _head(self, m: Module) -> Value:
         """Byte `count` of the header; the numbers in it turn, and stand again when it is done."""
@@ -418,6 +439,7 @@ class Store(wiring.Component):
                     m.next = "HEAD-END"
         with m.State("HEAD-END"), m.If(~port.busy):
             m.next = "RESUME"
+            self._late(m, "RESUME")
 
     def _resume(self, m: Module) -> None:
         """Let the chip go on if it did, and give the bus back; what was saved is read again."""

@@ -25,6 +25,10 @@ class FlashModel:
         Bytes.
     asleep
         Whether it must be woken first.
+    busy
+        How often it says that it is still busy with what was asked of it before.
+    slow
+        Commands that it never gets done.
 
     Attributes
     ----------
@@ -33,9 +37,10 @@ class FlashModel:
         `("program", address, byte)`.
     """
 
-    def __init__(self, content, *, page=256, sector=4096, asleep=True) -> None:
+    def __init__(self, content, *, page=256, sector=4096, asleep=True, busy=0, slow=()) -> None:
         self.content, self.page, self.sector, self.asleep = content, page, sector, asleep
-        self.changes, self.enabled, self.busy, self.bits, self.told = [], False, 0, [], []
+        self.changes, self.enabled, self.busy, self.bits, self.told = [], False, busy, [], []
+        self.slow = slow
         self.reads = 0
 
     async def __call__(self, ctx, pads):
@@ -83,7 +88,7 @@ class FlashModel:
         assert count % 8 == 0, "not whole bytes"
         name = COMMANDS[self._byte(0)]
         if name == "wake":
-            self.asleep = False
+            self.asleep = self.asleep and bool(self.busy)  # heard only where it is not busy
         elif self.asleep or name in ("status", "read"):
             assert not self.asleep
         elif name == "enable":
@@ -92,7 +97,7 @@ class FlashModel:
         else:
             assert not self.busy, f"{name} while busy"
             assert self.enabled, f"{name} without write enable"
-            self.enabled, self.busy = False, 2
+            self.enabled, self.busy = False, 1 << 30 if name in self.slow else 2
             self._change(name, count // 8)
 
     def _change(self, name: str, count: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 import zlib
+from dataclasses import replace
 
 import pytest
 from bounded import simulate
@@ -20,6 +21,7 @@ PAGE, SECTOR, BASE = 32, 32, 256
 KEPT = Kept(0xC0FFEE01, ((16, 4), (30, 1), (42, 5)), PAGE, SECTOR)
 MAP = RegisterMap(KEPT.hash, 8, 8, 6, (Register("CTRL", 3), Register("STATUS", 4)), (), ())
 FLASH = Flash(BASE, 1 << 12, SECTOR, PAGE)
+COMMANDS = (Task.SAVE, Task.LOAD, Task.FORGET)
 HOLE = 44  # an address of the chip where nothing is
 NONE = b"\xff" * (1 << 12)
 
@@ -75,11 +77,11 @@ def same(words, others) -> bool:
     ]
 
 
-def run(content: bytearray, *tasks, chip=None, seed=SEED):
+def run(content: bytearray, *tasks, chip=None, seed=SEED, spec=FLASH, **state):
     """Power up with this content, do some tasks; return flash, chip, and what the store says."""
     rng = random.Random(seed)
-    chip, flash = chip or Chip(rng), FlashModel(content, page=PAGE, sector=SECTOR)
-    store, said = Store(KEPT, FLASH, MAP, 1_000_000, patience=9), []
+    chip, flash = chip or Chip(rng), FlashModel(content, page=PAGE, sector=SECTOR, **state)
+    store, said = Store(KEPT, spec, MAP, 1_000_000, patience=9), []
     names = ("kept_set", "failed", "loaded", "slot", "sequence")
 
     async def use(ctx):
@@ -187,6 +189,42 @@ def test_what_is_saved_is_what_comes_back():
     _, other, [again] = run(content, seed=SEED + 1)
     assert same(other.set, seen[1])
     assert again["loaded"]
+
+
+def test_a_flash_that_is_still_erasing_is_waited_for():
+    """The FPGA was loaded anew, the flash goes on with what was asked of it."""
+    content = flash_of(KEPT.image(words_of(3), 3), None)
+    flash, chip, said = run(content, Task.SAVE, asleep=False, busy=50)
+    assert said[0] == {"kept_set": 1, "failed": 0, "loaded": 1, "slot": 0, "sequence": 3}
+    assert same(chip.set, words_of(3))
+    assert said[1]["sequence"] == 4
+    assert min(address for _, address, _ in flash.changes) == BASE + KEPT.slot
+
+
+def test_a_flash_that_stays_busy_is_left_alone():
+    content = flash_of(None, KEPT.image(words_of(3), 3))
+    before, fresh = bytes(content), Chip(random.Random(SEED)).set
+    late = replace(FLASH, busy_s=0.003)
+    flash, chip, said = run(content, *COMMANDS, spec=late, asleep=False, busy=1 << 30)
+    assert [(row["failed"], row["kept_set"], row["loaded"]) for row in said] == 4 * [(1, 0, 0)]
+    assert not flash.changes
+    assert bytes(content) == before
+    assert (chip.set, chip.ctrl) == (fresh, 0)
+    with pytest.raises(ValueError, match="busy_s must be above 0 and below 60 s, not 0"):
+        replace(FLASH, busy_s=0)
+
+
+@pytest.mark.parametrize("slow", ["erase", "program"])
+@pytest.mark.parametrize("task", [Task.SAVE, Task.FORGET])
+def test_what_a_flash_does_not_get_done_has_failed(slow, task):
+    content = flash_of(KEPT.image(words_of(3), 3), KEPT.image(words_of(4), 4))
+    late = replace(FLASH, busy_s=0.003)
+    _, chip, said = run(content, task, spec=late, slow=(slow,))
+    fails = slow == "erase" or task == Task.SAVE
+    assert (said[1]["failed"], said[1]["kept_set"]) == (fails, fails)
+    assert chip.ctrl == 0, "it goes on"
+    if fails:
+        assert KEPT.newest(bytes(content), BASE).words == tuple(words_of(4))
 
 
 def test_what_is_forgotten_does_not_come_back():
