@@ -216,7 +216,8 @@ class Standalone(wiring.Component):
             "FLASH_WORDS": store.kept.words,
         }
         self.writes["FLASH_COMMAND"] = [command.eq(self.board.w_data)]
-        self.refused["FLASH_COMMAND"] = store.busy
+        none = self.board.w_data[len(command) :].any()  # of the three
+        self.refused["FLASH_COMMAND"] = store.busy | none
         return store.booting
 
     def _share(self, m: Module, granted, store: Store) -> None:

@@ -304,6 +304,25 @@ def test_what_was_learned_survives_a_power_cut():
     assert not SOAK or seen["forgotten"] == seen["fresh"]
 
 
+def test_a_word_that_is_no_command_does_nothing():
+    """Its lowest bits may be those of one."""
+    board = Board(plain_chip(), Parts(1_000_000, flash=FLASH))
+    flash = FlashModel(bytearray(b"\xff" * FLASH.size))
+    place = board_register("FLASH_COMMAND").address - BOARD_BASE // 4
+
+    async def scenario(board):
+        await board.core("CTRL")  # comes when it has started
+        for word in (4, 5, 0x100, 0x8000_0001):
+            assert (await board.access(board.alone.board, place, word))[1], hex(word)
+            assert await board.board("FLASH_STATUS") == 0
+        await board.board("FLASH_COMMAND", 0)
+        await board.ctx.tick().repeat(500)
+        assert await board.board("FLASH_STATUS") == 0
+
+    board.run(scenario, (flash, board.alone.flash))
+    assert not flash.changes
+
+
 def test_a_host_waits_for_the_boot_loader():
     chip = plain_chip()
     board = Board(chip, Parts(1_000_000, flash=FLASH))
