@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 
-@dataclass(frozen=True)
-class Device:
+@dataclass(frozen=True, kw_only=True)
+class Capacities:
     """What is on an FPGA, as its place-and-route tool counts it.
 
     Parameters
@@ -19,8 +20,6 @@ class Device:
         Bits of a memory block and how many there are.
     luts
         Four-input look-up tables.
-    tool_name
-        What the place-and-route tool calls it.
     sprams
         Large single-port memories of 262,144 bits.
     logic_neurons
@@ -33,18 +32,40 @@ class Device:
     block_bits: int
     blocks: int
     luts: int
-    tool_name: str
     sprams: int = 0
     logic_neurons: bool = False
 
+    @property
+    def memory_bits(self) -> int:
+        """Bits of all memory blocks."""
+        return self.block_bits * self.blocks
+
+
+@dataclass(frozen=True, kw_only=True)
+class Device(Capacities):
+    """An FPGA.
+
+    Parameters
+    ----------
+    tool_name
+        What the place-and-route tool calls it.
+    """
+
+    tool_name: str
+
 
 FAMILIES = ("ecp5", "ice40", "gowin")
+_ECP5 = partial(Device, family="ecp5", multiplier_width=18, block_bits=18432)
+_ICE40 = partial(Device, family="ice40", multiplier_width=16, block_bits=4096)
+_GOWIN = partial(Device, family="gowin", multiplier_width=18, block_bits=18432)
 DEVICES = {
-    "LFE5U-12F": Device("ecp5", 28, 18, 18432, 56, 24288, "12k"),
-    "LFE5U-25F": Device("ecp5", 28, 18, 18432, 56, 24288, "25k"),
-    "LFE5U-45F": Device("ecp5", 72, 18, 18432, 108, 43848, "45k"),
-    "LFE5U-85F": Device("ecp5", 156, 18, 18432, 208, 83640, "85k"),
-    "iCE40UP5K": Device("ice40", 8, 16, 4096, 30, 5280, "up5k", 4, logic_neurons=True),
-    "GW1NR-9C": Device("gowin", 20, 18, 18432, 26, 8640, "GW1N-9C"),
-    "GW2AR-18C": Device("gowin", 48, 18, 18432, 46, 20736, "GW2A-18C"),
+    "LFE5U-12F": _ECP5(multipliers=28, blocks=56, luts=24288, tool_name="12k"),
+    "LFE5U-25F": _ECP5(multipliers=28, blocks=56, luts=24288, tool_name="25k"),
+    "LFE5U-45F": _ECP5(multipliers=72, blocks=108, luts=43848, tool_name="45k"),
+    "LFE5U-85F": _ECP5(multipliers=156, blocks=208, luts=83640, tool_name="85k"),
+    "iCE40UP5K": _ICE40(
+        multipliers=8, blocks=30, luts=5280, tool_name="up5k", sprams=4, logic_neurons=True
+    ),
+    "GW1NR-9C": _GOWIN(multipliers=20, blocks=26, luts=8640, tool_name="GW1N-9C"),
+    "GW2AR-18C": _GOWIN(multipliers=48, blocks=46, luts=20736, tool_name="GW2A-18C"),
 }
