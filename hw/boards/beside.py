@@ -67,7 +67,8 @@ def _parts(chip: ChipSpec, options: BuildOptions, clock_hz: int) -> Parts:
 
 def _flash(options: BuildOptions, clock_hz: int) -> Flash:
     half_period = max(1, ceil(clock_hz / (2 * FLASH_HZ)))
-    return Flash(options.board.flash_base, half_period=half_period)
+    board = options.board
+    return Flash(board.flash_base, board.flash_size, half_period=half_period)
 
 
 def _sensor(name: str, inputs: int) -> Adc | Microphone | None:

@@ -87,7 +87,8 @@ class Store(wiring.Component):
     ) -> None:
         if flash.base + 2 * kept.slot > flash.size:
             end = flash.base + 2 * kept.slot
-            raise ValueError(f"flash must hold two sets, up to 0x{end:x}, not 0x{flash.size:x}")
+            rule = f"flash must hold two sets of {kept.slot} bytes from 0x{flash.base:x} on"
+            raise ValueError(f"{rule}, to 0x{end:x}, not only 0x{flash.size:x}")
         self.kept, self.flash, self.map, self.clock_hz = kept, flash, registers, clock_hz
         self.patience_bits = patience
         self.ctrl, self.status = (registers.register(n).address for n in ("CTRL", "STATUS"))

@@ -1,8 +1,12 @@
 """Files of boards: what ours say, and one line for what is wrong in a user's own."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from vle.compiler import compile_model
+from vle.compiler.planning import boards
 from vle.compiler.planning.boards import BOARDS, DESCRIPTIONS, DEVICES, board_named, described
 from vle.errors import CompileError
 from vle.sim import Layer, Network
@@ -93,6 +97,39 @@ def test_a_wrong_file_is_one_clear_line(written, old, new, rule):
     assert str(refused.value).startswith(f"{path}: ")
     assert rule in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+FLASH = '[flash]\ncs = "A1"\nclk = "A2"\ncopi = "A3"\ncipo = "A4"\n'
+
+
+@pytest.mark.parametrize(
+    ("base", "size", "rule"),
+    [
+        (0x90000, 0x100000, ""),
+        (0x80000, 0x100000, "from 0x90000 on, where a bitstream of LFE5U-25F has ended"),
+        (0x90800, 0x100000, "flash_base must begin a sector of 4096 bytes"),
+        (0x100000, 0x100000, "and below 0x100000, not 0x100000"),
+        (0x100000, 1 << 25, "flash_size must be 1..16777216 bytes, not 33554432"),
+        (0x100000, 0, "flash_size must be 1..16777216 bytes, not 0"),
+    ],
+)
+def test_a_flash_has_room_behind_the_bitstream(written, base, size, rule):
+    path = written(f"flash_base = {base}\nflash_size = {size}\n{OWN}{FLASH}")
+    if not rule:
+        assert (described(path).flash_base, described(path).flash_size) == (base, size)
+        return
+    with pytest.raises(CompileError) as refused:
+        described(path)
+    assert rule in str(refused.value)
+
+
+def test_a_ulx3s_with_a_small_flash(written):
+    ours = Path(boards.__file__).with_name("ulx3s-85f.toml").read_text()
+    for key, value in (("flash_base", 0x200000), ("flash_size", 0x400000)):
+        ours = re.sub(rf"{key} = \w+", f"{key} = {value}", ours)
+    assert described(written(ours)).flash_size == 4 << 20
+    with pytest.raises(CompileError, match="from 0x1e0000 on, where a bitstream of LFE5U-85F"):
+        described(written(ours.replace(str(0x200000), str(0x100000))))
 
 
 def test_neither_a_name_nor_a_file(tmp_path):

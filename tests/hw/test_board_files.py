@@ -2,6 +2,7 @@
 
 import gc
 import json
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -197,6 +198,18 @@ def test_what_does_not_go_with_the_chip_is_one_line(given, inputs, mhz, rule):
     top = BoardTop(chip([inputs, 2]), options, clock_below("ecp5", 25_000_000, mhz * 1e6))
     with pytest.raises(CompileError, match=f"board ulx3s-85f: {rule}"):
         platform_of(options.board).prepare(top, "top")
+    gc.collect()  # what was begun and not ended says so now
+
+
+@pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
+def test_what_is_kept_must_fit_the_flash_of_the_board():
+    board = replace(DESCRIPTIONS["ulx3s-85f"], flash_base=0x200000, flash_size=0x201000)
+    options, source = BuildOptions(board, keep=True), clock_below("ecp5", 25_000_000, 75e6)
+    rule = (
+        r"flash must hold two sets of 4096 bytes from 0x200000 on, to 0x202000, not only 0x201000"
+    )
+    with pytest.raises(CompileError, match=f"board ulx3s-85f: {rule}"):
+        platform_of(board).prepare(BoardTop(chip([1, 2]), options, source), "top")
     gc.collect()  # what was begun and not ended says so now
 
 

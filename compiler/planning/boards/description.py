@@ -18,6 +18,8 @@ ROLES: dict[str, dict[str, str]] = {
     "i2s": {"sck": "o", "ws": "o", "sd": "i"},
 }
 INVERTED = ("cs",)  # selects are low when active, on every board
+MOST_FLASH = 1 << 24  # bytes: the addresses of the commands that all flashes know
+SECTOR, ERASED = 1 << 12, 1 << 16  # bytes of a flash that we, and that loaders erase at once
 LOWEST_HZ, HIGHEST_HZ = 1_000_000, 400_000_000
 LOWEST_BAUD, HIGHEST_BAUD = 1_200, 12_000_000
 
@@ -115,6 +117,8 @@ class Description:
         What openFPGALoader calls the board.
     flash_base
         Where its flash is free, behind the bitstream: bytes, at the beginning of a sector.
+    flash_size
+        Bytes of its flash.
     """
 
     name: str
@@ -131,6 +135,7 @@ class Description:
     slots: int = 8
     loader: str = ""
     flash_base: int = 0x400000
+    flash_size: int = MOST_FLASH
 
     def __post_init__(self) -> None:
         if self.device not in DEVICES:
@@ -149,11 +154,21 @@ class Description:
             raise ValueError(f"baud must be {LOWEST_BAUD}..{HIGHEST_BAUD}, not {self.baud}")
         if self.payload_max not in PAYLOADS:
             raise ValueError(f"payload_max must be 120 or 240, not {self.payload_max}")
-        if self.flash_base % 4096 or not 0 <= self.flash_base < 1 << 24:
-            rule = "flash_base must begin a sector of 4096 bytes, below 16 MB"
-            raise ValueError(f"{rule}, not {self.flash_base}")
+        if "flash" in self.ports:
+            self._check_flash()
         if self.slots not in SLOTS:
             raise ValueError(f"slots must be 2, 4 or 8, not {self.slots}")
+
+    def _check_flash(self) -> None:
+        """Find room for a bitstream, and for something behind it."""
+        if not 0 < self.flash_size <= MOST_FLASH:
+            rule = f"flash_size must be 1..{MOST_FLASH} bytes"
+            raise ValueError(f"{rule}, not {self.flash_size}")
+        least = -(-self.chip.bitstream_bytes // ERASED) * ERASED
+        if self.flash_base % SECTOR or not least <= self.flash_base < self.flash_size:
+            rule = f"flash_base must begin a sector of {SECTOR} bytes, from 0x{least:x} on, where a"
+            rule += f" bitstream of {self.device} has ended, and below 0x{self.flash_size:x}"
+            raise ValueError(f"{rule}, not 0x{self.flash_base:x}")
 
     @property
     def chip(self) -> Device:

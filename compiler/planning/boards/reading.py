@@ -11,7 +11,7 @@ from vle.compiler.planning.boards.description import ROLES, Clock, Description, 
 from vle.errors import CompileError
 
 TEXTS = ("name", "device", "platform", "package", "speed", "part", "loader")
-NUMBERS = ("baud", "payload_max", "slots", "flash_base")
+NUMBERS = ("baud", "payload_max", "slots", "flash_base", "flash_size")
 CLOCK: dict[str, type] = {"hz": int, "default_hz": int, "resource": str, "pin": str}
 PORT: dict[str, type] = {"resource": str, "count": int, "inverted": bool}
 
