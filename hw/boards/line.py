@@ -40,5 +40,6 @@ def line(
         spi.cs_n.eq(~pins["cs"]),
         spi.mosi.eq(pins["copi"]),
         pins["cipo"].eq(spi.miso),
+        pins["cipo_enable"].eq(spi.miso_enable),
     ]
     return spi

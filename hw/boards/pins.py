@@ -21,7 +21,8 @@ def request(
 
     Returns
     -------
-    A signal for each pin that the board has, active high: what the pin says, or what it is to say.
+    A signal for each pin that the board has, active high: what the pin says, or what it is to say;
+    of the latter, `NAME_enable` too, which is 1 where nothing drives it.
 
     Raises
     ------
@@ -39,6 +40,8 @@ def request(
         if port is not None:
             m.submodules[f"{role}_{name}"] = buffer = io.Buffer(direction, port)
             found[name] = buffer.i if direction == "i" else buffer.o
+            if direction == "o":
+                found[f"{name}_enable"] = buffer.oe
     for name in IDLE.get(role, ()):
         port = getattr(pins, name, None)
         if port is not None:  # what drives it is 0: not active

@@ -21,8 +21,9 @@ class SpiDevice(wiring.Component):
     -------
     sck, cs_n, mosi : In(1)
         From the master.
-    miso : Out(1)
-        To it; stands 4 clocks after `sck` or `cs_n` fell.
+    miso, miso_enable : Out(1)
+        To it; stands 4 clocks after `sck` or `cs_n` fell. It is driven while selected, by `cs_n` as
+        it comes: others may share the wire.
     i : In(byte_stream())
         Bytes to send.
     o : Out(byte_stream())
@@ -38,6 +39,7 @@ class SpiDevice(wiring.Component):
                 "cs_n": In(1, init=1),
                 "mosi": In(1),
                 "miso": Out(1),
+                "miso_enable": Out(1),
                 "i": In(byte_stream()),
                 "o": Out(byte_stream()),
                 "error": Out(1),
@@ -59,6 +61,7 @@ class SpiDevice(wiring.Component):
             rises.eq(sck & ~before & ~off),
             falls.eq(~sck & before & ~off),
             self.miso.eq(going[7]),
+            self.miso_enable.eq(~self.cs_n),
             # taken with its first bit: one that was shown and not clocked stays
             self.i.ready.eq(rises & (count == 0) & offered),
         ]

@@ -4,10 +4,12 @@ import gc
 import json
 from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from amaranth.hdl import ClockDomain, Elaboratable, Module
+from amaranth.lib.io import SimulationPort
 from amaranth.sim import Simulator
 
 from vle.compiler import compile_model
@@ -18,6 +20,7 @@ from vle.compiler.planning.pll import clock_below
 from vle.errors import CompileError
 from vle.hw.boards.beside import beside
 from vle.hw.boards.clocking import Clocking, Settling
+from vle.hw.boards.line import line
 from vle.hw.boards.pins import request, request_leds
 from vle.hw.boards.platform import platform_of, resource_name
 from vle.hw.boards.top import BoardTop
@@ -220,6 +223,37 @@ def test_a_flash_is_read_at_25_mhz_at_most(mhz, half):
     platform, made = platform_of(options.board), chip([1, 2])
     assert beside(Module(), platform, made, options, mhz * 10**6).parts.flash.half_period == half
     gc.collect()  # what was begun and not ended says so now
+
+
+class Pads:
+    """The pins of an SPI where a platform would give them."""
+
+    def __init__(self):
+        directions = {"cs": "i", "clk": "i", "copi": "i", "cipo": "o"}
+        self.ports = {
+            name: SimulationPort(direction, 1, invert=name == "cs")
+            for name, direction in directions.items()
+        }
+
+    def request(self, name, number, dir):
+        return SimpleNamespace(**self.ports)
+
+
+def test_an_spi_that_is_not_selected_drives_nothing():
+    m, pads, driven = Module(), Pads(), []
+    line(m, pads, DESCRIPTIONS["icebreaker"], "spi", 24_000_000)
+
+    async def bench(ctx):
+        for level in (1, 0, 1):
+            ctx.set(pads.ports["cs"].i, level)
+            await ctx.tick()
+            driven.append(ctx.get(pads.ports["cipo"].oe))
+
+    simulator = Simulator(m)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
+    assert driven == [0, 1, 0]
 
 
 def test_what_a_board_cannot_have_is_refused():
