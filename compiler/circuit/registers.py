@@ -30,12 +30,14 @@ VERSION = 1
 PROBES = 4  # of a chip that learns
 __all__ = [
     "COUNTERS",
+    "CTRL",
     "HALF_COUNT",
     "IDENTITY",
     "LAYER_FLAGS",
     "LEARNING_FLAGS",
     "NEURON_KINDS",
     "PROBES",
+    "STATUS",
     "VERSION",
     "Region",
     "Register",
@@ -87,6 +89,14 @@ class Register:
     address: int
     access: str = "r"
     bits: tuple[str, ...] = ()
+
+    def mask(self, bit: str) -> int:
+        """Return the word that has this bit alone."""
+        return 1 << self.bits.index(bit)
+
+
+CTRL = Register("CTRL", 3, "rw", ("halt", "clear", "clear_counters"))
+STATUS = Register("STATUS", 4, "r", ("idle",))
 
 
 @dataclass(frozen=True)
@@ -192,8 +202,8 @@ def _registers(layers: int) -> list[Register]:
         Register("ID", 0),
         Register("VERSION", 1),
         Register("HASH", 2),
-        Register("CTRL", 3, "rw", ("halt", "clear", "clear_counters")),
-        Register("STATUS", 4, "r", ("idle",)),
+        CTRL,
+        STATUS,
         Register("STEPS", 5),
         Register("FRAME_ERRORS", 6),
     ]

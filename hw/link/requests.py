@@ -7,9 +7,9 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from vle.compiler.circuit.link import LinkSpec
+from vle.compiler.circuit.registers import CTRL
 from vle.hw.bus import BusSignature
 
-CONTROL, CLEAR = 3, 2  # word address of CTRL, and its bit
 WRITES, GOES_ON = 0, 1  # flags of a request
 
 
@@ -134,7 +134,7 @@ class Requests(wiring.Component):
         m.d.comb += self.reply.eq(Mux(head, first_word[tick[:2]], word[:8]))
         with m.If(~self.busy):  # last, so that it is a reset of these registers
             m.d.sync += [made.eq(0), refused.eq(0), fetched.eq(0), tick.eq(0), head.eq(0)]
-            m.d.sync += [address.eq(CONTROL), board.eq(0), word.eq(CLEAR)]
+            m.d.sync += [address.eq(CTRL.address), board.eq(0), word.eq(CTRL.mask("clear"))]
         self._hear(m, asked, forgotten)
         return m
 

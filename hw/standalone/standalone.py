@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from vle.compiler.circuit.board_registers import BOARD_BASE, BOARD_BITS, board_register
 from vle.compiler.circuit.folding import ChipSpec
 from vle.compiler.circuit.kept import Kept
-from vle.compiler.circuit.registers import register_map
+from vle.compiler.circuit.registers import CTRL, register_map
 from vle.hw import axi_stream
 from vle.hw.bus import BusSignature
 from vle.hw.standalone.adc import CHANNEL_BITS
@@ -20,8 +20,6 @@ from vle.hw.standalone.scaler import SHIFT_WIDTH
 from vle.hw.standalone.sensing import Sensing
 from vle.hw.standalone.step_timer import StepTimer
 from vle.hw.standalone.store import Store, Task
-
-CTRL_CLEAR = 1  # bit
 
 
 class Standalone(wiring.Component):
@@ -118,12 +116,12 @@ class Standalone(wiring.Component):
     def _timer(self, m: Module, hold) -> None:
         timer, period = self.timer, Signal(32, init=self.parts.period)
         bus = self.core_bus
-        ctrl = bus.addr == self.map.register("CTRL").address
+        clears = (bus.addr == CTRL.address) & (bus.w_data & CTRL.mask("clear")).any()
         m.d.comb += [
             timer.hold.eq(hold),
             timer.period.eq(period),
             timer.answered.eq(self.answered),
-            timer.clear.eq(self.clear | (bus.write & bus.done & ctrl & bus.w_data[CTRL_CLEAR])),
+            timer.clear.eq(self.clear | (bus.write & bus.done & clears)),
         ]
         m.d.sync += timer.restart.eq(0)
         self.values |= {"PERIOD": period, "TICKS": timer.ticks, "OVERRUNS": timer.overruns}

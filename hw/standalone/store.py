@@ -10,14 +10,13 @@ from amaranth.lib.crc.catalog import CRC32_ETHERNET
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from vle.compiler.circuit.kept import CHECKED, HEADER, WORD, Kept
-from vle.compiler.circuit.registers import RegisterMap
+from vle.compiler.circuit.registers import CTRL, STATUS, RegisterMap
 from vle.hw.bus import BusSignature
 from vle.hw.standalone.parts import Flash
 from vle.hw.standalone.spi import PADS
 from vle.hw.standalone.spi_flash import ADDRESS, Operation, SpiFlash
 
 PATIENCE = 24  # bits
-HALT, IDLE = 1, 1  # bits of CTRL and STATUS
 
 
 class Task(enum.Enum, shape=3):
@@ -91,7 +90,6 @@ class Store(wiring.Component):
             raise ValueError(f"{rule}, to 0x{end:x}, not only 0x{flash.size:x}")
         self.kept, self.flash, self.map, self.clock_hz = kept, flash, registers, clock_hz
         self.patience_bits = patience
-        self.ctrl, self.status = (registers.register(n).address for n in ("CTRL", "STATUS"))
         super().__init__(
             {
                 "command": In(2),
@@ -327,24 +325,24 @@ class Store(wiring.Component):
     def _halt(self, m: Module) -> None:
         """Take the bus, halt the chip, wait until it is idle."""
         with m.State("HALT"):
-            m.d.sync += [self.want.eq(1), self.walk.eq(self.ctrl), self.patience.eq(0)]
+            m.d.sync += [self.want.eq(1), self.walk.eq(CTRL.address), self.patience.eq(0)]
             with m.If(self.want & self.granted):
                 m.next = "ASK"
         with m.State("ASK"):
             m.d.comb += self.bus.read.eq(1)
-            m.d.sync += self.word.eq(HALT)
+            m.d.sync += self.word.eq(CTRL.mask("halt"))
             with m.If(self.bus.done):
-                m.d.sync += self.was_halted.eq(self.bus.r_data)
+                m.d.sync += self.was_halted.eq((self.bus.r_data & CTRL.mask("halt")) != 0)
                 m.next = "STOP"
         with m.State("STOP"):
             m.d.comb += self.bus.write.eq(1)
             with m.If(self.bus.done):
-                m.d.sync += self.walk.eq(self.status)
+                m.d.sync += self.walk.eq(STATUS.address)
                 m.next = "UNTIL-IDLE"
         with m.State("UNTIL-IDLE"):
             m.d.comb += self.bus.read.eq(1)
             m.d.sync += self.patience.eq(self.patience + 1)
-            with m.If(self.bus.done & self.bus.r_data[0]):
+            with m.If(self.bus.done & (self.bus.r_data & STATUS.mask("idle")).any()):
                 m.d.comb += self.crc.start.eq(1)
                 m.d.sync += [self.count.eq(0), self.writing.eq(self.task != Task.SAVE)]
                 m.next = "SCAN"
@@ -445,7 +443,8 @@ class Store(wiring.Component):
     def _resume(self, m: Module) -> None:
         """Let the chip go on if it did, and give the bus back; what was saved is read again."""
         with m.State("RESUME"):
-            m.d.sync += [self.walk.eq(self.ctrl), self.word.eq(self.was_halted)]
+            m.d.sync += [self.walk.eq(CTRL.address)]
+            m.d.sync += self.word.eq(Mux(self.was_halted, CTRL.mask("halt"), 0))
             m.next = "GO"
         with m.State("GO"):
             m.d.comb += self.bus.write.eq(1)
