@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from collections.abc import Iterable
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, ValueLike
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -10,6 +12,7 @@ from vle.compiler.circuit.registers import (
     HALF_COUNT,
     IDENTITY,
     VERSION,
+    Register,
     RegisterMap,
     counter_names,
 )
@@ -18,12 +21,13 @@ from vle.compiler.learning.network import LearningNetwork
 from vle.compiler.learning.rate import EXPONENT_WIDTH, MANTISSA_WIDTH
 from vle.hw.bus import BusSignature
 from vle.hw.counters import CountSignature
+from vle.hw.numeric import either
 
 RATE_WIDTH = MANTISSA_WIDTH + EXPONENT_WIDTH
 
 
 class Control(wiring.Component):
-    """Answers the addresses below `core_base` after one clock, passes the others on.
+    """Answers the addresses below `core_base` after 2 clocks, passes the others on after one.
 
     A count is answered when its halves come by.
 
@@ -88,24 +92,35 @@ class Control(wiring.Component):
     def elaborate(self, platform) -> Module:
         """Decode, read, write."""
         m = Module()
-        own, done, error, word = Signal(), Signal(), Signal(), Signal(32)
-        m.d.comb += [
+        asked, own, done = Signal(), Signal(), Signal()  # a clock after the bus
+        error, word = Signal(), Signal(32)
+        m.d.sync += [
+            asked.eq((self.bus.read | self.bus.write) & ~self.bus.done),
             own.eq(~self.bus.addr[self.map.core_base.bit_length() - 1 :].any()),
+        ]
+        m.d.comb += [
             self.core.addr.eq(self.bus.addr),
             self.core.w_data.eq(self.bus.w_data),
-            self.core.read.eq(self.bus.read & ~own),
-            self.core.write.eq(self.bus.write & ~own),
+            self.core.read.eq(self.bus.read & asked & ~own),
+            self.core.write.eq(self.bus.write & asked & ~own),
             self.bus.r_data.eq(Mux(own, word, self.core.r_data)),
-            self.bus.done.eq(Mux(own, done, self.core.done)),
+            self.bus.done.eq(done | self.core.done),
             self.bus.error.eq(Mux(own, error, self.core.error)),
         ]
         m.d.sync += [done.eq(0), error.eq(0), self.clear.eq(0)]
         m.d.sync += self.clear_counters.eq(0)
+        values = {self.map.register(name): value for name, value in self._values().items()}
+        here, counted = self._decode(m, list(values))
+        counting, standing = Signal(), Signal()  # a count is asked for; so it was a clock before
+        answers = own & asked & ~done
+        m.d.comb += counting.eq(answers & counted & self.bus.read)
+        with m.If(answers & ~counting):
+            m.d.sync += [done.eq(1), word.eq(either(_each(here, values.values())))]
+            m.d.sync += error.eq(Mux(self.bus.read, ~here.any(), ~self._writable(here, values)))
         written = self._written(m)
-        counting, standing = Signal(), Signal()  # a count is asked for; its selection has come out
-        with m.If(own & ~done & (self.bus.read | self.bus.write)):
-            m.d.sync += done.eq(~counting)
-            self._access(m, word, error, counting, written)
+        for bit, register in zip(here, values, strict=True):
+            with m.If(answers & self.bus.write & bit):
+                m.d.sync += written.get(register.name, [])
         m.d.sync += standing.eq(counting)
         with m.If(counting & standing):
             m.d.sync += done.eq(self._count(m, word))
@@ -120,27 +135,21 @@ class Control(wiring.Component):
                 m.d.sync += word.word_select(half, HALF_COUNT).eq(counts.word)
         return begun & counts.high
 
-    def _access(
-        self, m: Module, word: Signal, error: Signal, counting: Signal, written: dict[str, list]
-    ) -> None:
-        """Of the register at the address, read the word or write it."""
-        with m.Switch(self.bus.addr[: (self.map.core_base - 1).bit_length()]):
+    def _decode(self, m: Module, registers: list[Register]) -> tuple[Signal, Signal]:
+        """Return a bit for each register, and whether a count is addressed, a clock late."""
+        low = self.bus.addr[: (self.map.core_base - 1).bit_length()]
+        here, counted = Signal(len(registers)), Signal()
+        m.d.sync += here.eq(Cat(low == register.address for register in registers))
+        m.d.sync += counted.eq(0)
+        with m.Switch(low):
             for place, name in enumerate(self.counted):
                 with m.Case(self.map.register(name).address):
-                    m.d.sync += self.counts.select.eq(place)
-                    m.d.comb += counting.eq(self.bus.read)
-                    m.d.sync += error.eq(self.bus.write)
-            for name, value in self._values().items():
-                register = self.map.register(name)
-                with m.Case(register.address):
-                    m.d.sync += word.eq(value)
-                    if register.access == "r":
-                        m.d.sync += error.eq(self.bus.write)
-                    else:
-                        with m.If(self.bus.write):
-                            m.d.sync += written[name]
-            with m.Default():
-                m.d.sync += error.eq(1)
+                    m.d.sync += [self.counts.select.eq(place), counted.eq(1)]
+        return here, counted
+
+    def _writable(self, here: Signal, registers: Iterable[Register]) -> Value:
+        """Whether the register at the address can be written."""
+        return Cat(bit for bit, r in zip(here, registers, strict=True) if r.access != "r").any()
 
     def _written(self, m: Module) -> dict[str, list]:
         """Return what a write does, by register."""
@@ -180,3 +189,8 @@ class Control(wiring.Component):
                 f"TAU_RATE[{layer}]": self.tau_rate[layer],
             }
         return found | {f"PROBE[{k}]": self.probe[k] for k in range(self.probes)}
+
+
+def _each(here: Signal, words: Iterable[ValueLike]) -> list[Value]:
+    """Return the words whose bits are set, 0 for others."""
+    return [Mux(bit, word, 0) for bit, word in zip(here, words, strict=True)]

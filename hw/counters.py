@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Module, Mux, Signal, Value
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -10,6 +10,7 @@ from vle.compiler.circuit.folding import ChipSpec
 from vle.compiler.circuit.geometry import Engine
 from vle.compiler.circuit.registers import COUNTERS, HALF_COUNT, counter_names
 from vle.compiler.learning.step import Clamped
+from vle.hw.numeric import either
 from vle.hw.primitives import RegisteredMemory
 
 
@@ -92,13 +93,13 @@ class Counters(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        here, after, left = self._walk(m)
+        here, after, clearing = self._walk(m)
         place, upper = here[1:], here[0]
         m.submodules.memory = memory = RegisteredMemory(HALF_COUNT, 2 * self.count, latency=1)
-        gathered, carry = self._gather(m, after), Signal()
+        gathered, carry = self._gather(m), Signal()
         word = Signal(HALF_COUNT + 1)
         m.d.comb += [
-            word.eq(Mux(left != 0, 0, memory.r_data) + Mux(upper, carry, gathered)),
+            word.eq(Mux(clearing, 0, memory.r_data) + Mux(upper, carry, gathered)),
             memory.r_addr.eq(after),
             memory.w_addr.eq(here),
             memory.w_data.eq(word),
@@ -109,30 +110,34 @@ class Counters(wiring.Component):
         return m
 
     def _walk(self, m: Module) -> tuple[Value, Value, Value]:
-        """Half word at work, the one after it, and how many are still to be cleared."""
+        """Half word at work, the one after it, and whether some are still to be cleared."""
         halves = 2 * self.count
         here, after = Signal(range(halves)), Signal(range(halves), init=1)
-        left = Signal(range(halves + 1), init=halves)
+        left, clearing = Signal(range(halves), init=halves - 1), Signal(init=1)
         m.d.sync += [here.eq(after), after.eq(Mux(after == halves - 1, 0, after + 1))]
         with m.If(self.clear):
-            m.d.sync += left.eq(halves)
-        with m.Elif(left != 0):
-            m.d.sync += left.eq(left - 1)
-        return here, after, left
+            m.d.sync += [left.eq(halves - 1), clearing.eq(1)]
+        with m.Elif(clearing):
+            m.d.sync += [left.eq(left - 1), clearing.eq(left != 0)]
+        return here, after, clearing
 
-    def _gather(self, m: Module, after: Value) -> Value:
+    def _gather(self, m: Module) -> Value:
         """Events of the count at work since its last turn, taken in the clock before it."""
-        found, turn, coming = [], ~after[0], after[1:]
+        found, turn = [], Signal()  # as long as the lower half comes
+        coming = Signal(self.count, init=1)  # the count, a bit each
+        m.d.sync += turn.eq(~turn)
+        with m.If(~turn):
+            m.d.sync += coming.eq(coming.rotate_left(1))
         for k, event in enumerate(self._events()):
             most = 2 * self.count * ((1 << len(event)) - 1)
             assert most < 1 << HALF_COUNT
             since = Signal(range(most + 1), name=f"since{k}")
-            m.d.sync += since.eq(Mux((coming == k) & turn, 0, since) + event)
+            m.d.sync += since.eq(Mux(coming[k] & turn, 0, since) + event)
             with m.If(self.clear):
                 m.d.sync += since.eq(0)
-            found.append(since)
+            found.append(Mux(coming[k], since, 0))
         gathered = Signal(HALF_COUNT)
-        m.d.sync += gathered.eq(Mux(self.clear, 0, Value.cast(Array(found)[coming])))
+        m.d.sync += gathered.eq(Mux(self.clear, 0, either(found)))
         return gathered
 
     def _events(self) -> list[Value]:

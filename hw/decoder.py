@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Module, Mux, Signal, Value
+from collections.abc import Iterable
+
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -58,9 +60,10 @@ class BusDecoder(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        opened, region, found, is_flag, flag = (
-            self._later(m, value) for value in (self.open, *self._decode(m), *self._flag(m))
+        opened, here, flag = (
+            self._later(m, value) for value in (self.open, self._regions(), self._flags())
         )
+        found, is_flag = here.any(), flag.any()
         m.d.comb += self.flags_data.eq(self.w_data)
         m.d.sync += [
             self.address.eq(self.bus.addr),
@@ -73,20 +76,18 @@ class BusDecoder(wiring.Component):
             with m.State("IDLE"), m.If(self.bus.read | self.bus.write):
                 m.next = "DECODE"
             with m.State("DECODE"):
-                m.d.sync += self.active.eq(Mux(opened & found, 1 << region, 0))
+                m.d.sync += self.active.eq(Mux(opened, here, 0))
                 m.d.sync += self.bus.error.eq(~opened | ~(found | is_flag))
                 m.d.sync += wait.eq(0)
                 with m.If(self.bus.write | ~opened | ~found):
-                    m.d.sync += self.bus.r_data.eq(Mux(is_flag, Array(self.flags)[flag], 0))
+                    m.d.sync += self.bus.r_data.eq(_selected(flag, self.flags))
                     m.next = "DONE"
                 with m.Else():
                     m.next = "READ"
                 with m.If(self.bus.write & opened):
-                    m.d.sync += self.write.eq(Mux(found, 1 << region, 0))
-                    m.d.sync += self.flags_write.eq(Mux(is_flag, 1 << flag, 0))
+                    m.d.sync += [self.write.eq(here), self.flags_write.eq(flag)]
             with m.State("READ"):
-                words = [Mux(self.active[k], word, 0) for k, word in enumerate(self.r_data)]
-                m.d.sync += [wait.eq(wait + 1), self.bus.r_data.eq(either(words))]
+                m.d.sync += [wait.eq(wait + 1), self.bus.r_data.eq(_selected(here, self.r_data))]
                 with m.If(wait == READ_CLOCKS - 1):
                     m.next = "DONE"
             with m.State("DONE"):
@@ -102,17 +103,13 @@ class BusDecoder(wiring.Component):
         m.d.sync += register.eq(value)
         return register
 
-    def _decode(self, m: Module) -> tuple[Signal, Signal]:
-        """Region at the address, and whether there is a word."""
-        region, found = Signal(range(max(2, len(self.registers.regions)))), Signal()
-        width = self.registers.address_width
-        with m.Switch(self.bus.addr):
-            for place, entry in enumerate(self.registers.regions):
-                upper = width - entry.address_width
-                high = f"{entry.base >> entry.address_width:0{upper}b}" if upper else ""
-                with m.Case(high + "-" * entry.address_width):
-                    m.d.comb += [region.eq(place), found.eq(self._within(entry))]
-        return region, found
+    def _regions(self) -> Value:
+        """Whether the address is that of a word, a bit for each region."""
+        width, hits = self.registers.address_width, []
+        for entry in self.registers.regions:
+            upper = self.bus.addr[entry.address_width : width]
+            hits.append((upper == entry.base >> entry.address_width) & self._within(entry))
+        return Cat(hits) if hits else C(0, 1)
 
     def _within(self, entry: Region) -> Value:
         """Whether the region has this word and this lane."""
@@ -120,12 +117,12 @@ class BusDecoder(wiring.Component):
         word, lane = self.bus.addr[bits : entry.address_width], self.bus.addr[:bits]
         return (word < entry.depth) & (lane < entry.lanes)
 
-    def _flag(self, m: Module) -> tuple[Signal, Signal]:
-        """Whether the address is that of a flag word, and which."""
-        is_flag, flag = Signal(), Signal(range(max(2, self.flag_count)))
-        address, base = self.bus.addr, self.registers.flags_base
-        m.d.comb += [
-            is_flag.eq((address >= base) & (address < base + self.flag_count)),
-            flag.eq(address - base),
-        ]
-        return is_flag, flag
+    def _flags(self) -> Value:
+        """Whether the address is that of a flag word, a bit for each."""
+        base = self.registers.flags_base
+        return Cat(self.bus.addr == base + k for k in range(self.flag_count))
+
+
+def _selected(here: Value, words: Iterable[Value]) -> Value:
+    """Return the word whose bit is set, 0 where none is."""
+    return either([Mux(bit, word, 0) for bit, word in zip(here, words, strict=False)])
