@@ -13,7 +13,7 @@ from vle.compiler.learning.errors import SUM_WIDTH, drop_of, sum_width
 from vle.hw.numeric import Delay, choose, constant
 from vle.hw.primitives import RegisteredMemory
 
-LOOP = 3  # groups of fewer tiles come to a column again before its sum is back in memory
+LOOP = 4  # groups of fewer tiles come to a column again before its sum is back in memory
 
 
 class ColumnSums(wiring.Component):
@@ -23,7 +23,7 @@ class ColumnSums(wiring.Component):
 
         acc_j = (rounding constant | acc_j) + total_j;    sum_j = acc_j >> drop
 
-    A sum is in memory 3 clocks after it was read. Layers of one and of two tiles come back to a
+    A sum is in memory 4 clocks after it was read. Layers of up to three tiles come back to a
     column earlier, and take its sum from a register instead. Nothing waits.
 
     Parameters
@@ -39,9 +39,9 @@ class ColumnSums(wiring.Component):
         A tile; whether it begins a group of rows; whether that is the pass's first, its last; the
         layer by its place in the order of work.
     totals
-        Of that tile's `simd` columns, 1 clock later.
+        Of that tile's `simd` columns, 2 clocks later.
     down_valid, loop_valid
-        Per place, 2 clocks after `valid` in the last group: columns of the layer below, of the
+        Per place, 3 clocks after `valid` in the last group: columns of the layer below, of the
         layer itself, stand at `sums`.
     sums
         `simd` words of `SUM_WIDTH` bits.
@@ -94,16 +94,16 @@ class ColumnSums(wiring.Component):
         return Delay(m, tile, "tile")
 
     def _accumulators(self, m: Module) -> tuple[Signal, list[Signal]]:
-        """Add, 1 clock after the tile; the sum stands 2 clocks after it."""
+        """Add, 2 clocks after the tile; the sum stands 3 clocks after it."""
         width, first_group = self.width, Delay(m, self.first_group, "first_group")
         before = Signal(self.engine.simd * width)
-        half = self._by_layer(1, lambda piece: (1 << _bits(piece, drop_of)) >> 1)
+        half = self._by_layer(2, lambda piece: (1 << _bits(piece, drop_of)) >> 1)
         accumulators = []
         for column in range(self.engine.simd):
             acc = Signal(signed(width), name=f"acc{column}")
             total = self.totals.word_select(column, self.total_width).as_signed()
-            base = Mux(first_group[1], half, before.word_select(column, width).as_signed())
-            with m.If(self._valid[1]):
+            base = Mux(first_group[2], half, before.word_select(column, width).as_signed())
+            with m.If(self._valid[2]):
                 m.d.sync += acc.eq(base + total)
             accumulators.append(acc)
         return before, accumulators
@@ -111,30 +111,28 @@ class ColumnSums(wiring.Component):
     def _memory(self, m: Module, tile: Delay, before: Signal, acc: list[Signal]) -> None:
         """Where the sums of the groups before come from."""
         longest = max(piece.tiles for piece in self.senders)
-        sources, words = {}, Cat(acc)
+        sources, words = {1: Cat(acc)}, Cat(acc)
         kinds = {min(piece.tiles, LOOP) for piece in self.senders if piece.groups > 1}
-        if 1 in kinds:
-            sources[1] = words
-        if 2 in kinds:
-            sources[2] = Signal(len(words), name="acc_before")
-            with m.If(self._valid[1]):
-                m.d.sync += sources[2].eq(words)
+        for tiles in range(2, 1 + max(kinds - {LOOP}, default=0)):
+            sources[tiles] = Signal(len(words), name=f"acc_before{tiles}")
+            with m.If(self._valid[2]):
+                m.d.sync += sources[tiles].eq(sources[tiles - 1])
         if LOOP in kinds:
-            m.submodules.memory = memory = RegisteredMemory(len(words), longest, latency=1)
+            m.submodules.memory = memory = RegisteredMemory(len(words), longest)
             m.d.comb += [
                 memory.r_addr.eq(tile[0]),
-                memory.w_addr.eq(tile[2]),
+                memory.w_addr.eq(tile[3]),
                 memory.w_data.eq(words),
-                memory.w_en.eq(self._valid[2]),
+                memory.w_en.eq(self._valid[3]),
             ]
             sources[LOOP] = memory.r_data
-        if sources:
-            default = next(iter(sources))
+        if kinds:
+            default = min(kinds)
 
             def kind(piece: Pass) -> int:
                 return min(piece.tiles, LOOP) if piece.groups > 1 else default
 
-            m.d.comb += before.eq(self._by_layer(1, kind, sources.__getitem__))
+            m.d.comb += before.eq(self._by_layer(2, kind, sources.__getitem__))
 
     def _send(self, m: Module, tile: Delay, acc: list[Signal]) -> None:
         """Drop bits, and tell whose columns these are."""
@@ -142,18 +140,18 @@ class ColumnSums(wiring.Component):
         for column, word in enumerate(acc):
             cut = Signal(signed(SUM_WIDTH), name=f"sum{column}")
             m.d.comb += cut.eq(
-                self._by_layer(2, lambda piece: _bits(piece, drop_of), lambda n, w=word: w >> n)
+                self._by_layer(3, lambda piece: _bits(piece, drop_of), lambda n, w=word: w >> n)
             )
             m.d.comb += self.sums.word_select(column, SUM_WIDTH).eq(cut)
         for k, piece in enumerate(self.engine.passes):
-            here = last_group[2]
+            here = last_group[3]
             if len(self.engine.passes) > 1:
-                here &= self._place[2] == k
+                here &= self._place[3] == k
             whole, rest = divmod(piece.spec.inputs, piece.simd)
             if piece.sends:
-                m.d.comb += self.down_valid[k].eq(here & (tile[2] < whole + (rest > 0)))
+                m.d.comb += self.down_valid[k].eq(here & (tile[3] < whole + (rest > 0)))
             if piece.loops:
-                m.d.comb += self.loop_valid[k].eq(here & (tile[2] >= whole))
+                m.d.comb += self.loop_valid[k].eq(here & (tile[3] >= whole))
 
 
 def _bits(piece: Pass, of: Callable[[int, int, int], int]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import reduce
 from operator import or_
+from typing import Any
 
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, enum, stream, wiring
@@ -71,7 +72,7 @@ class Probes(wiring.Component):
     never waits. Every word carries how many its probe has seen since its selector was written, lost
     ones included, modulo `2**16`: the step that it belongs to.
 
-    From a tap to the queue 2 clocks, where several probes hit at once one more for each of a lower
+    From a tap to the queue 3 clocks, where several probes hit at once one more for each of a lower
     number; the queue takes another.
 
     Parameters
@@ -113,6 +114,7 @@ class Probes(wiring.Component):
     def elaborate(self, platform) -> Module:
         """Catch words, let each wait alone, queue them in the order of the probes."""
         m, layout = Module(), probed_layout()
+        self._taps = [self._registered(m, engine.index) for engine in self.chip.engines]
         m.submodules.queue = queue = SyncFIFOBuffered(width=layout.size, depth=DEPTH)
         waiting, lost = Signal(self.count), Signal(self.count)
         first = waiting & -waiting
@@ -141,18 +143,30 @@ class Probes(wiring.Component):
         ]
         return m
 
-    def _catch(self, m: Module, k: int) -> tuple[Signal, Signal, Signal]:
-        """Whether the word of probe `k` passed a clock ago, the word, its exponent.
+    def _registered(self, m: Module, index: int) -> tuple[Any, Any]:
+        """Words of an engine's neurons and errors, a clock after their taps."""
+        later = []
+        for tap, name in ((self.neuron[index], "neuron"), (self.error[index], "error")):
+            copy = tap.signature.create(path=(f"{name}{index}",))
+            m.d.sync += [
+                getattr(copy, word).eq(getattr(tap, word)) for word in tap.signature.members
+            ]
+            later.append(copy)
+        return later[0], later[1]
 
-        Which tap it comes from does not change, so that the words need no comparison; it is known
-        the clock after the selector was written, and by then nothing is caught.
+    def _catch(self, m: Module, k: int) -> tuple[Signal, Signal, Signal]:
+        """Whether the word of probe `k` passed 2 clocks ago, the word, its exponent.
+
+        A word is found in the first clock, and chosen in the second: it comes from afar. Which tap
+        it comes from does not change, so that the words need no comparison; it is known the clock
+        after the selector was written, and by then nothing is caught.
         """
         hit, word = Signal(name=f"hit{k}"), Signal(signed(32), name=f"word{k}")
         exponent = Signal(signed(8), name=f"exponent{k}")
         hits, words, exponents = [], [], []
         for engine in self.chip.engines:
-            error = self.error[engine.index]
-            found = (*self._words(k, engine), self._weight(k, engine))
+            error = self._taps[engine.index][1]
+            found = (*self._words(k, engine), self._weight(m, k, engine))
             for place, (asked, here, value) in enumerate(found):
                 used = self._used(m, asked, f"used{k}_{engine.index}_{place}")
                 hits.append(used & here)
@@ -180,7 +194,7 @@ class Probes(wiring.Component):
     def _words(self, k: int, engine: Engine) -> list[tuple[Value, Value, Value]]:
         """Of each kind that a neuron has: whether it is asked for, whether it passes, its word."""
         select, found = self.select[k], []
-        neuron, error = self.neuron[engine.index], self.error[engine.index]
+        neuron, error = self._taps[engine.index]
         for kind, tap, value in (
             (Kind.U, neuron, neuron.u),
             (Kind.R, neuron, neuron.r),
@@ -193,8 +207,8 @@ class Probes(wiring.Component):
             found.append((used, tap.valid & here, value))
         return found
 
-    def _weight(self, k: int, engine: Engine) -> tuple[Value, Value, Value]:
-        """As `_words`, of the weight at an address of the bus."""
+    def _weight(self, m: Module, k: int, engine: Engine) -> tuple[Value, Value, Value]:
+        """As `_words`, of the weight at an address of the bus; its lane is chosen at the tap."""
         select, tap = self.select[k], getattr(self, f"weight{engine.index}")
         region = next(
             region
@@ -205,5 +219,10 @@ class Probes(wiring.Component):
         bits = lane_bits(engine.lanes)
         used = (select[KIND] == Kind.WEIGHT) & (address[width:] == region.base >> width)
         lane = address[:bits] if bits else C(0, 1)
-        value = tap.word.word_select(lane, engine.weight_width)
-        return used, tap.valid & (tap.address == address[bits:width]), value
+        value = Signal(engine.weight_width, name=f"weight{k}_{engine.index}")
+        here = Signal(name=f"passes{k}_{engine.index}")
+        m.d.sync += [
+            value.eq(tap.word.word_select(lane, engine.weight_width)),
+            here.eq(tap.valid & (tap.address == address[bits:width])),
+        ]
+        return used, here, value

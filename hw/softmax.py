@@ -18,7 +18,7 @@ from vle.hw.numeric import Delay, multiply
 
 QUOTIENT = RECIPROCAL - MANTISSA + 1  # bits of 2**RECIPROCAL / S, since S >= 2**MANTISSA
 PROBABILITY = signed(top.PROBABILITY_BITS + 2)
-ADDED = STAGES + 3  # stage of a rate's part within the sum
+ADDED = STAGES + 4  # stage of a rate's part within the sum
 WRITTEN = 2 + ADDED - 1 + 2  # stage of a rate's probability, from its address
 READ = SOFTMAX_STAGES - ADDED - 5  # of the first rate read again, after the last one written
 
@@ -120,17 +120,18 @@ class Softmax(wiring.Component):
         largest = Signal.like(unit.whole)
         total = Signal(MANTISSA + 2 + self.spec.outputs.bit_length())
         now, begins = valid[STAGES], first[STAGES] & valid[STAGES]
-        higher = unit.whole - largest
+        higher, lower = unit.whole - largest, largest - unit.whole
+        above, below = (Signal(signed(len(higher)), name=name) for name in ("above", "below"))
+        m.d.sync += [above.eq(Mux(begins, 0, higher)), below.eq(Mux(begins, 0, lower))]
         up, down = Signal(range(FAR + 1)), Signal(range(FAR + 1))
-        m.d.sync += up.eq(_limited(Mux(begins, 0, higher)))
-        m.d.sync += down.eq(_limited(Mux(begins, 0, -higher)))
+        m.d.sync += [up.eq(_limited(above)), down.eq(_limited(below))]
         with m.If(begins | (now & (higher > 0))):
             m.d.sync += largest.eq(unit.whole)
-        mantissa = Signal.like(unit.mantissa)
+        mantissa = Delay(m, unit.mantissa, "mantissa")[2]
         part = Signal.like(unit.mantissa, name="part")
-        m.d.sync += [mantissa.eq(unit.mantissa), part.eq(mantissa >> down)]
-        before = Mux(first[STAGES + 2], 0, total >> Delay(m, up, "up")[1])
-        with m.If(valid[STAGES + 2]):
+        m.d.sync += part.eq(mantissa >> down)
+        before = Mux(first[STAGES + 3], 0, total >> Delay(m, up, "up")[1])
+        with m.If(valid[STAGES + 3]):
             m.d.sync += total.eq(before + part)
         return total, part
 

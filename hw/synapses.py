@@ -157,7 +157,7 @@ class SynapseArray(wiring.Component):
             )
         width = len(totals[0])
         m.submodules.columns = columns = ColumnSums(engine, width)
-        names, stage = ("valid", "first", "first_group", "last_group", "place"), PRODUCT_STAGE - 1
+        names, stage = ("valid", "first", "first_group", "last_group", "place"), PRODUCT_STAGE - 2
         for name, stages_of in zip(names, stages, strict=True):
             m.d.comb += getattr(columns, name).eq(stages_of[stage + tree_stages(engine.pe)])
         m.d.comb += [

@@ -29,7 +29,7 @@ class WeightUpdate(wiring.Component):
     That is `updates.update_weights`: bits below those of a draw cannot carry, nor can those of a
     draw below the product's. A lane has one
     multiplier and one adder; weight and draw side by side are its other operand. From a word at
-    stage 2 to the new one at stage 4; nothing waits.
+    stage 2 to the new one at stage 6; nothing waits.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class WeightUpdate(wiring.Component):
         Stage 2: the word read, learning signals of `pe` rows, what `simd` columns hear; the same
         filtered, trace by trace, where a layer learns by that.
     o_valid, address, o
-        Stage 4: the new word and where it belongs.
+        Stage 6: the new word and where it belongs.
     clamped, clamped_place
         Weights clamped, some clocks later, and their layer.
     """
@@ -77,7 +77,7 @@ class WeightUpdate(wiring.Component):
         for name in ("valid", "first", "first_group", "noise"):
             m.d.comb += getattr(draws, name).eq(getattr(self, name))
         sources, flags, words = self._heard(m), [], []
-        before = Signal.like(self.weights)
+        before = Signal.like(self.weights, reset_less=True)
         m.d.sync += before.eq(self.weights)
         for row in range(self.engine.pe):
             for column in range(self.engine.simd):
@@ -87,10 +87,12 @@ class WeightUpdate(wiring.Component):
                     draws.rows.word_select(row, DRAW) + draws.columns.word_select(column, DRAW)
                 )[:DRAW]
                 weight = before.word_select(lane, self.engine.weight_width)
-                new, over = self._sum(m, Cat(C(1, 1), draw, weight).as_signed(), step, lane)
+                met = Signal(signed(1 + DRAW + len(weight)), name=f"met{lane}", reset_less=True)
+                m.d.sync += met.eq(Cat(C(1, 1), draw, weight))
+                new, over = self._sum(m, met, step, lane)
                 words.append(new)
                 flags.append(over)
-        m.d.comb += self.o.eq(Cat(words))
+        m.d.sync += self.o.eq(Cat(words))
         self._address(m)
         self._count(m, flags)
         return m
@@ -140,9 +142,9 @@ class WeightUpdate(wiring.Component):
         return [select.word_select(row, bits) for row in range(self.engine.pe)]
 
     def _product(self, m: Module, row: int, heard: Value, name: str) -> Signal:
-        """Multiply, stage 3; of the product what a draw and a weight can meet."""
+        """Multiply, stage 4; of the product what a draw and a weight can meet."""
         signal = self.signal.word_select(row, SIGNAL_WIDTH).as_signed()
-        product, spare = multiply(m, signal, heard, clocks=1, lane=True), DRAW + 1
+        product, spare = multiply(m, signal, heard, lane=True), DRAW + 1
         least = min(piece.learning.update_shift for piece in self.engine.passes)
         step = Signal(signed(len(product) - least + spare), name=name)
 
@@ -150,13 +152,13 @@ class WeightUpdate(wiring.Component):
             more = max(0, spare - shift)
             return Cat(C(0, more), product[max(0, shift - spare) :]).as_signed()
 
-        m.d.comb += step.eq(self._by_layer(3, lambda p: p.learning.update_shift, cut))
+        m.d.comb += step.eq(self._by_layer(4, lambda p: p.learning.update_shift, cut))
         return step
 
     def _sum(self, m: Module, before: Value, step: Signal, lane: int) -> tuple[Value, Value]:
-        """Add and drop the draw's bits, stage 4; clamp to the layer's width, wires and gates."""
+        """Add and drop the draw's bits, stage 5; clamp to the layer's width, for stage 6."""
         total = (before + step)[DRAW + 1 :].as_signed()
-        new = Signal(total.shape(), name=f"new{lane}")
+        new = Signal(total.shape(), name=f"new{lane}", reset_less=True)
         m.d.sync += new.eq(total)
 
         def clamp(width: int) -> Value:
@@ -165,22 +167,22 @@ class WeightUpdate(wiring.Component):
             return Cat(word, word[-1].replicate(more), over)
 
         both = Signal(self.engine.weight_width + 1, name=f"both{lane}")
-        m.d.comb += both.eq(self._by_layer(4, lambda p: p.spec.weight_width, clamp))
+        m.d.comb += both.eq(self._by_layer(5, lambda p: p.spec.weight_width, clamp))
         return both[:-1], both[-1]
 
     def _address(self, m: Module) -> None:
         """Words come in the order in which they lie."""
-        m.d.comb += self.o_valid.eq(Delay(m, self.valid, "valid", first=1)[4])
+        m.d.comb += self.o_valid.eq(Delay(m, self.valid, "valid", first=1)[6])
         with m.If(self.o_valid):
             last = self.address == self.engine.fold - 1
             m.d.sync += self.address.eq(Mux(last, 0, self.address + 1))
 
     def _count(self, m: Module, flags: list[Value]) -> None:
         """Count clamped weights, `COUNTED` numbers per stage."""
-        clamped, stage = Signal(len(flags), name="over"), 5
-        m.d.sync += clamped.eq(Mux(self.o_valid, Cat(flags), 0))
-        counts: Sequence[Value] = [clamped[k] for k in range(len(flags))]
-        while stage == 5 or len(counts) > 1:
+        clamped, stage = Signal(len(flags), name="over", reset_less=True), 6
+        m.d.sync += clamped.eq(Cat(flags))
+        counts: Sequence[Value] = [clamped[k] & self.o_valid for k in range(len(flags))]
+        while stage == 6 or len(counts) > 1:
             sums, stage = [], stage + 1
             for k in range(0, len(counts), COUNTED):
                 total = sum(counts[k : k + COUNTED], start=constant(0).as_unsigned())

@@ -13,7 +13,7 @@ Neurons, from the cycle in which a row's accumulator stands at their entrance::
 Synapses that learn, beside it, from the same address (errors and signals registered at 2)::
 
     backward  3, 4 products   4 + P sums over PE   5 + P a column's sum, and that of its rows before
-    update    3 product and draws   4 new weight, at the memory's write port
+    update    3, 4 product and draws   5 new weight   6 clamped, at the memory's write port
 
 Errors, from the cycle in which a row's address is issued (F = CONSTANTS_FRONT where time constants
 learn, else 0)::
@@ -33,7 +33,7 @@ PROSP_STAGE = 7
 STATE_LOOP = 7  # a neuron's potential, once read, is back in memory this much later
 RADIX = 4  # words added per stage of the tree
 QUEUE_LATENCY = 2  # of the output queue, word in to word out
-UPDATE_STAGE = 4  # of a new weight at the write port of its memory
+UPDATE_STAGE = 6  # of a new weight at the write port of its memory
 UPDATE_LOOP = UPDATE_STAGE + 1  # between two issues of the same word of weights, at least
 SUM_READ = 2  # of a column's sum, asked for to word out
 
@@ -74,7 +74,7 @@ CONSTANTS_FRONT = 4  # more for constants that follow from logarithms
 PRIME_OF_RATE = 3  # of a derivative after the rate that it follows from
 TRACE_BEGIN = 3  # from a pass's first tile to its first column at the traces, at least
 TRACE_DRAIN = 7  # from a column at the traces to its new words
-SOFTMAX_STAGES = 39  # from the last rate of the top to when its first probability may be read
+SOFTMAX_STAGES = 40  # from the last rate of the top to when its first probability may be read
 LEARNED_STATE_LOOP = 16  # of a logarithm, read to written
 
 

@@ -18,7 +18,7 @@ from vle.compiler.learning.updates import SIGNAL_WIDTH
 from vle.compiler.planning.mapping import Family, Layout, Style, layout
 
 PROBED = (64, 15)  # bits of a probed word with all that is said of it, and how many may wait
-LONG_ROW = 3  # tiles from which a row's sums of errors lie in a memory rather than in registers
+LONG_ROW = 4  # tiles from which a row's sums of errors lie in a memory rather than in registers
 
 
 class MemoryNeed(NamedTuple):
