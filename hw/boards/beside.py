@@ -11,6 +11,7 @@ from amaranth.lib import wiring
 from vle.compiler.circuit.folding import ChipSpec
 from vle.compiler.planning.build import MICROPHONE, BuildOptions
 from vle.errors import CompileError
+from vle.hw.boards.button import Button
 from vle.hw.boards.pins import request
 from vle.hw.standalone.parts import Adc, Flash, Microphone, Parts
 from vle.hw.standalone.standalone import Standalone
@@ -47,6 +48,10 @@ def beside(
         _connect(m, platform, options, role, standalone.sensor)
     if options.keep:
         _connect(m, platform, options, "flash", standalone.flash)
+    if options.keep and "button" in options.board.ports:
+        m.submodules.button = button = Button(clock_hz)
+        pins = request(m, platform, options.board, "button")
+        m.d.comb += [button.pin.eq(pins["save"]), standalone.save.eq(button.pressed)]
     return standalone
 
 

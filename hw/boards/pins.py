@@ -36,7 +36,8 @@ def request(
         raise CompileError(f"board {description.name}: {role} cannot be had: {error}") from error
     found = {}
     for name, direction in ROLES[role].items():
-        port = getattr(pins, name, None)  # a flash's clock may have no pin of its own
+        # a button of a platform is a pin by itself; a flash's clock may have none of its own
+        port = pins if isinstance(pins, io.PortLike) else getattr(pins, name, None)
         if port is not None:
             m.submodules[f"{role}_{name}"] = buffer = io.Buffer(direction, port)
             found[name] = buffer.i if direction == "i" else buffer.o

@@ -92,11 +92,11 @@ def _added(description: Description) -> list[Resource]:
                 for n, pin in enumerate(port.pins["pins"].split())
             ]
         elif port.pins:
-            signals = [_signal(role, name, pin) for name, pin in port.pins.items()]
+            signals = [_signal(port, name, pin) for name, pin in port.pins.items()]
             found.append(Resource(PREFIX + role, 0, *signals, attributes))
     return found
 
 
-def _signal(role: str, name: str, pin: str) -> Subsignal:
-    kind = PinsN if name in INVERTED else Pins
-    return Subsignal(name, kind(pin, dir=ROLES[role][name], assert_width=1))
+def _signal(port: Port, name: str, pin: str) -> Subsignal:
+    kind = PinsN if name in INVERTED or port.inverted else Pins
+    return Subsignal(name, kind(pin, dir=ROLES[port.role][name], assert_width=1))

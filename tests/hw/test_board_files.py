@@ -19,6 +19,7 @@ from vle.compiler.planning.choices import choose
 from vle.compiler.planning.pll import clock_below
 from vle.errors import CompileError
 from vle.hw.boards.beside import beside
+from vle.hw.boards.button import Button
 from vle.hw.boards.clocking import Clocking, Settling
 from vle.hw.boards.line import line
 from vle.hw.boards.pins import request, request_leds
@@ -223,6 +224,45 @@ def test_a_flash_is_read_at_25_mhz_at_most(mhz, half):
     platform, made = platform_of(options.board), chip([1, 2])
     assert beside(Module(), platform, made, options, mhz * 10**6).parts.flash.half_period == half
     gc.collect()  # what was begun and not ended says so now
+
+
+def test_a_button_counts_when_it_has_come_to_rest():
+    button, seen = Button(1000, 0.02), []
+
+    async def bench(ctx):
+        for level, clocks in ((1, 15), (0, 2), (1, 40), (0, 3), (1, 30), (0, 40)):
+            ctx.set(button.pin, level)
+            for _ in range(clocks):
+                await ctx.tick()
+                seen.append(ctx.get(button.pressed))
+
+    simulator = Simulator(button)
+    simulator.add_clock(1e-3)
+    simulator.add_testbench(bench)
+    simulator.run()
+    assert "".join(map(str, seen)).strip("0").strip("1") == "", "one press, without a gap"
+    assert 15 + 2 + 20 <= seen.index(1) <= 15 + 2 + 25
+
+
+@pytest.mark.parametrize(("name", "site"), [("ulx3s-85f", 'SITE "R1"'), ("icebreaker", " 10")])
+@pytest.mark.parametrize("keep", [True, False])
+def test_the_button_of_a_board_saves(name, site, keep):
+    options = BuildOptions(DESCRIPTIONS[name], keep=keep)
+    made, clock = chip([1, 2], board=name), options.board.clock
+    source = clock_below(options.board.chip.family, clock.hz, clock.default_hz)
+    platform = platform_of(options.board, choose(made, options.board.board))
+    files = platform.prepare(BoardTop(made, options, source), "top").files
+    pins = " ".join(text for name, text in files.items() if name.endswith((".lpf", ".pcf")))
+    assert (site in pins) == ("button" in pins) == keep
+
+
+def test_a_button_of_ones_own(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(OWN + '[button]\nsave = "K18"\ninverted = true\n')
+    files = planned(described(str(path)), 50e6, ("button",))
+    assert 'LOCATE COMP "vle_button_0__save__io" SITE "K18";' in files["top.lpf"]
+    pins = platform_of(described(str(path))).request("vle_button", 0, dir="-")
+    assert pins.save.invert == (True,)
 
 
 class Pads:

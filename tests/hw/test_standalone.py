@@ -323,6 +323,26 @@ def test_a_word_that_is_no_command_does_nothing():
     assert not flash.changes
 
 
+def test_a_button_saves_once_for_each_press():
+    board = Board(plain_chip(), Parts(1_000_000, flash=FLASH))
+    flash = FlashModel(bytearray(b"\xff" * FLASH.size))
+
+    async def scenario(board):
+        await board.core("CTRL")  # comes when it has started
+        for saved in (1, 2):
+            board.ctx.set(board.alone.save, 1)
+            await board.ctx.tick().repeat(3)
+            while await board.board("FLASH_STATUS") & 1:
+                pass
+            await board.ctx.tick().repeat(20)
+            assert await board.board("FLASH_STATUS") & 0b111 == 0b010
+            assert await board.board("FLASH_SEQUENCE") == saved
+            board.ctx.set(board.alone.save, 0)
+            await board.ctx.tick().repeat(3)
+
+    board.run(scenario, (flash, board.alone.flash))
+
+
 def test_a_host_waits_for_the_boot_loader():
     chip = plain_chip()
     board = Board(chip, Parts(1_000_000, flash=FLASH))

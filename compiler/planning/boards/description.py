@@ -16,8 +16,10 @@ ROLES: dict[str, dict[str, str]] = {
     "flash": {"cs": "o", "clk": "o", "copi": "o", "cipo": "i"},
     "adc": {"cs": "o", "clk": "o", "copi": "o", "cipo": "i"},
     "i2s": {"sck": "o", "ws": "o", "sd": "i"},
+    "button": {"save": "i"},
 }
 INVERTED = ("cs",)  # selects are low when active, on every board
+TURNED = ("leds", "button")  # which may be, on a board
 MOST_FLASH = 1 << 24  # bytes: the addresses of the commands that all flashes know
 SECTOR, ERASED = 1 << 12, 1 << 16  # bytes of a flash that we, and that loaders erase at once
 LOWEST_HZ, HIGHEST_HZ = 1_000_000, 400_000_000
@@ -69,7 +71,7 @@ class Port:
     pins
         Pin of each signal; several, separated by spaces, for LEDs.
     inverted
-        Whether LEDs are lit by a 0.
+        Whether LEDs are lit, or a button is pressed, by a 0.
     """
 
     role: str
@@ -84,6 +86,9 @@ class Port:
             raise ValueError(f"{self.role} must have either a resource of the platform or pins")
         if not self.resource and set(self.pins) != set(wanted):
             raise ValueError(f"{self.role} must have the pins {', '.join(wanted)}")
+        if self.inverted and (self.resource or self.role not in TURNED):
+            rule = f"with pins of {' or '.join(TURNED)} alone"
+            raise ValueError(f"{self.role}.inverted must go {rule}")
         if not 1 <= self.count <= 8:
             raise ValueError(f"{self.role}.count must be 1..8, not {self.count}")
 
