@@ -17,7 +17,8 @@ from vle.hw.scheduler import Scheduler
 from vle.hw.synapses import SynapseArray
 
 SCHEDULER = (
-    *("step", "hold", "x_ready", "x_start", "x_zero", "loop_ready", "loop_zero", "free"),
+    *("step", "hold", "x_ready", "x_more", "x_start", "x_zero"),
+    *("loop_ready", "loop_more", "loop_zero", "free"),
     *("begin", "release", "start", "tile", "loop_tile", "idle"),
     *("waiting", "zero_u", "state_write", "state_data"),
 )

@@ -37,8 +37,9 @@ class FrameBuffer(wiring.Component):
         The next column; back to the first one.
     commit
         The next frame can be read.
-    ready, start, zero
-        Whether there is a frame; whether it began a sequence; whether it is the reset's.
+    ready, more, start, zero
+        Whether there is a frame, and one behind it; whether it began a sequence; whether it is the
+        reset's.
     tile, words
         What to read of it, and what was read, lane 0 in the lowest bits.
     release
@@ -65,6 +66,7 @@ class FrameBuffer(wiring.Component):
                 "w_abort": In(1),
                 "commit": In(1),
                 "ready": Out(1),
+                "more": Out(1),
                 "start": Out(1),
                 "zero": Out(1, init=int(edge.source is not None)),
                 "tile": In(self.tile_bits),
@@ -99,9 +101,11 @@ class FrameBuffer(wiring.Component):
     def _count(self, m: Module, held: int) -> None:
         """Slots that are free and frames that are committed."""
         slots = self.edge.slots
+        frames, ready = tokens(m, self.commit, self.release, slots, held)
         m.d.comb += [
             self.free.eq(tokens(m, self.release, self.reserve, slots, slots - held)[1]),
-            self.ready.eq(tokens(m, self.commit, self.release, slots, held)[1]),
+            self.ready.eq(ready),
+            self.more.eq(frames > 1),
         ]
 
     def _flags(self, m: Module, held: int, r_slot: Signal) -> None:

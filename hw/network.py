@@ -163,6 +163,7 @@ class NetworkCore(wiring.Component):
         if edge.recurrent:
             m.d.comb += [
                 engine.loop_ready[place].eq(buffer.ready),
+                engine.loop_more[place].eq(buffer.more),
                 engine.loop_zero[place].eq(buffer.zero),
                 buffer.tile.eq(engine.loop_tile),
                 getattr(engine, f"loop{place}").eq(buffer.words),
@@ -170,13 +171,14 @@ class NetworkCore(wiring.Component):
             return
         m.d.comb += [
             engine.x_ready[place].eq(buffer.ready),
+            engine.x_more[place].eq(buffer.more),
             engine.x_start[place].eq(buffer.start),
             engine.x_zero[place].eq(buffer.zero),
             buffer.tile.eq(engine.tile),
             getattr(engine, f"x{place}").eq(buffer.words),
         ]
         if not self.chip.network.layers[edge.sink].recurrent:
-            m.d.comb += engine.loop_ready[place].eq(1)
+            m.d.comb += [engine.loop_ready[place].eq(1), engine.loop_more[place].eq(1)]
 
     def _connect_source(
         self, m: Module, edge: Edge, buffer: FrameBuffer, engines: list[Engine]

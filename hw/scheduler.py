@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Member, Out
 
@@ -18,9 +18,11 @@ class Scheduler(wiring.Component):
     """Passes in turn, tile by tile; it waits at the beginning of groups and nowhere else.
 
     A group begins when the group queue has room. A pass begins when moreover the input frame of
-    its step has come, the frames it hears are there, and its own frame has a place to go. Where
-    layers learn, a group waits for the errors of its rows, and a pass's last group until the layer
-    below has taken its sums of the step before.
+    its step has come, the frames it hears are there, and its own frame has a place to go. All that
+    is looked at a clock before: what a pass takes is gone when the next one of its layer can begin,
+    and what ends a wait does so 2 clocks after it was told. Where layers learn, a group waits for
+    the errors of its rows, and a pass's last group until the layer below has taken its sums of the
+    step before.
 
     Parameters
     ----------
@@ -35,8 +37,9 @@ class Scheduler(wiring.Component):
         An input frame was accepted.
     hold
         It began a sequence, as the first after a reset: layers above the first are held.
-    x_ready, x_start, x_zero, loop_ready, loop_zero, free
-        Per place: state of the frames it hears and of the place for its own.
+    x_ready, x_more, x_start, x_zero, loop_ready, loop_more, loop_zero, free
+        Per place: state of the frames it hears and of the place for its own; `more`: there is one
+        behind the first.
     taken, finished
         A group entered the neurons; a pass's last rate is out.
     begin, release
@@ -69,8 +72,8 @@ class Scheduler(wiring.Component):
                 **(self._learning_members() if engine.learns else {}),
                 "step": In(1),
                 "hold": In(1),
-                **dict.fromkeys(("x_ready", "x_start", "x_zero"), In(places)),
-                **dict.fromkeys(("loop_ready", "loop_zero", "free"), In(places)),
+                **dict.fromkeys(("x_ready", "x_more", "x_start", "x_zero"), In(places)),
+                **dict.fromkeys(("loop_ready", "loop_more", "loop_zero", "free"), In(places)),
                 "taken": In(1),
                 "finished": In(1),
                 "begin": Out(places),
@@ -112,12 +115,13 @@ class Scheduler(wiring.Component):
         self._here = Signal(len(self.engine.passes), init=1)  # the place, a bit each
         begins, ends = Signal(), Signal()
         later, last_group = Signal(), Signal(init=int(self.engine.passes[0].groups == 1))
-        credit, may_begin = self._credits(m), self._may_begin(m, begins, ends)
+        go = self._go(m, begins, later, last_group)
+        credit = self._credits(m)
         if self.engine.learns:
-            credit = credit & self._learning(m, later, last_group)
+            credit = credit & self._learning(m, ends, later, last_group)
         m.d.comb += [
-            self.valid.eq(~self.first | (credit & (later | may_begin))),
-            begins.eq(self.first & credit & ~later & may_begin),
+            self.valid.eq(~self.first | (credit & go)),
+            begins.eq(self.first & credit & ~later & go),
             ends.eq(self.valid & self.last & last_group),
             self.begin.eq(Mux(begins, self._here, 0)),
             self.release.eq(Mux(ends, self._here, 0)),
@@ -133,6 +137,11 @@ class Scheduler(wiring.Component):
     def _of_place(self, flags: Value) -> Value:
         """Return the flag of the pass at work."""
         return (flags & self._here).any()
+
+    def _coming(self, flags: Value, ends: Value) -> Value:
+        """Return the flag of the pass at work in the next clock."""
+        following = self._of_place(flags.rotate_right(1))
+        return Mux(ends, following, self._of_place(flags))
 
     def _after(self, number) -> Value:
         """Return the number of the pass after that at work."""
@@ -188,13 +197,15 @@ class Scheduler(wiring.Component):
             m.d.sync += self.loop_tile.eq(Mux(self.last, 0, self.loop_tile + 1))
 
     def _credits(self, m: Module) -> Value:
-        """Whether the queue has room for a group."""
-        depth = self.engine.queue_depth
-        return tokens(m, self.taken, self.valid & self.first, depth, depth)[1]
+        """Whether the queue has room for a group; what leaves it is counted a clock later."""
+        depth, taken = self.engine.queue_depth, Signal()
+        m.d.sync += taken.eq(self.taken)
+        return tokens(m, taken, self.valid & self.first, depth, depth)[1]
 
-    def _learning(self, m: Module, later: Value, last_group: Value) -> Value:
+    def _learning(self, m: Module, ends: Value, later: Value, last_group: Value) -> Value:
         """Whether the errors of the group are there, and where its sums go is free."""
-        count = self.engine.groups
+        count, sums_taken = self.engine.groups, Signal()
+        m.d.sync += sums_taken.eq(self._coming(self.sums_taken, ends))
         first = self.valid & self.first
         errors = tokens(m, self.errors, first, count)[1]
         m.d.comb += [
@@ -204,12 +215,30 @@ class Scheduler(wiring.Component):
         ]
         with m.If(self.valid & self.last):
             m.d.sync += self.group.eq(Mux(self.group == count - 1, 0, self.group + 1))
-        return errors & (~last_group | self._of_place(self.sums_taken))
+        return errors & (~last_group | sums_taken)
 
-    def _may_begin(self, m: Module, begins: Value, ends: Value) -> Value:
-        """Whether the pass at hand finds all that it needs; also counts steps and passes."""
-        final = self._here[-1]
-        pending = tokens(m, self.step, begins & final, self.pending_limit)[1]
+    def _go(self, m: Module, begins: Value, later: Value, last_group: Value) -> Value:
+        """Whether the group at hand is a later one, or its pass finds all that it needs."""
+        go, final, passes = Signal(), self._here[-1], self.engine.passes
+        count, pending = tokens(m, self.step, begins & final, self.pending_limit)
+        there = self.loop_ready & self.free
+        if self.engine.learns:
+            there &= self.traces_ready
+        now = pending & self._of_place(self.x_ready & there)
+        following = pending & self._of_place((self.x_ready & there).rotate_right(1))
+        if len(passes) == 1:  # what the pass that ends hears is still there
+            following = pending & (self.x_more & self.loop_more & there)[0]
+        if passes[-1].fold == 1:  # and what it takes is not gone yet
+            following = following & ((count > 1) | ~final) if len(passes) > 1 else C(0, 1)
+        with m.If(self.valid & self.last):
+            m.d.sync += go.eq(~last_group | following)
+        with m.Else():
+            m.d.sync += go.eq(later | now)
+        self._settle(m, begins, pending)
+        return go
+
+    def _settle(self, m: Module, begins: Value, pending: Value) -> None:
+        """Count the passes whose rates are not out."""
         most = self.engine.queue_depth + self.engine.rate_stage + 2
         done = ~pending & ~tokens(m, begins, self.finished, most)[1]
         if self.engine.learns:  # what is learned is written later than rates are out
@@ -218,10 +247,6 @@ class Scheduler(wiring.Component):
             m.d.sync += drain.eq(Mux(done, Mux(drain == 0, 0, drain - 1), LEARNED_LATE))
             done &= drain == 0
         m.d.comb += self.idle.eq(done)
-        there = self.x_ready & self.loop_ready & self.free
-        if self.engine.learns:
-            there &= self.traces_ready
-        return pending & self._of_place(there)
 
     def _state(self, m: Module, begins: Value) -> None:
         """Settle the flags of a pass when it begins."""

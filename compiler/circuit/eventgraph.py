@@ -147,12 +147,13 @@ def add_groups(
     for place, (tiles, rows) in enumerate(groups):
         issue, enter = events[place]
         following, wrap = (place + 1) % count, int(place + 1 == count)
-        graph.after(events[following][0], issue, tiles, wrap)
+        alone = count == 1  # a pass is known to be gone a clock after it began
+        graph.after(events[following][0], issue, max(tiles, 2) if alone else tiles, wrap)
         graph.after(enter, issue, tiles - 1 + stages)
         pause = max(1, state_loop + 1 - neurons) if wrap else 1
         graph.after(events[following][1], enter, rows - 1 + pause, wrap)
         back = place - depth
-        graph.after(issue, events[back % count][1], 0, -(back // count))
+        graph.after(issue, events[back % count][1], latency.LOOKED_AHEAD, -(back // count))
     return GroupEvents(*(tuple(kind) for kind in zip(*events, strict=True)))
 
 

@@ -257,6 +257,11 @@ class Engine:
         return max(ready, self.state_loop if self.learns_time_constants else 0)
 
     @property
+    def errors_loop(self) -> bool:
+        """Whether errors pass through recurrent weights of any of its layers."""
+        return any(piece.loops for piece in self.passes)
+
+    @property
     def error_words(self) -> int:
         """From the issue of a row's address to its words at the error unit."""
         return latency.ERROR_WORDS + self.front
@@ -264,14 +269,12 @@ class Engine:
     @property
     def error_stages(self) -> int:
         """From the issue of a row's address to its error and its learning signal."""
-        top, loops = (any(getattr(p, name) for p in self.passes) for name in ("top", "loops"))
-        return latency.error_stages(self.front, top=top, loops=loops)
+        return latency.error_stages(self.front, loops=self.errors_loop)
 
     @property
     def prime_words(self) -> int:
         """From the issue of a row's address to that of its derivative."""
-        top, loops = (any(getattr(p, name) for p in self.passes) for name in ("top", "loops"))
-        return self.error_words + top + loops
+        return self.error_words + 1 + self.errors_loop
 
     @property
     def primed_stage(self) -> int:
@@ -307,9 +310,9 @@ class Engine:
 
         The reader needs the last rate not before it comes to the tile that ends the frame, and
         rates arrive one per clock, so it may start `reader_tiles - 1` clocks before the frame is
-        complete.
+        complete; it hears of that `LOOKED_AHEAD` before.
         """
-        return max(0, self.rate_stage + 1 - reader_tiles)
+        return max(0, self.rate_stage + 1 - latency.LOOKED_AHEAD - reader_tiles)
 
     def weight_memory(self) -> list[int]:
         """Words of the weight memory, lane 0 in the lowest bits."""

@@ -35,6 +35,7 @@ RADIX = 4  # words added per stage of the tree
 QUEUE_LATENCY = 2  # of the output queue, word in to word out
 UPDATE_STAGE = 6  # of a new weight at the write port of its memory
 UPDATE_LOOP = UPDATE_STAGE + 1  # between two issues of the same word of weights, at least
+LOOKED_AHEAD = 1  # clocks by which a scheduler knows before a pass begins that it may
 SUM_READ = 2  # of a column's sum, asked for to word out
 
 

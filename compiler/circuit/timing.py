@@ -9,7 +9,7 @@ from vle.compiler.circuit.error_timing import add_error_passes, connect_errors
 from vle.compiler.circuit.eventgraph import EventGraph, GroupEvents, add_groups
 from vle.compiler.circuit.folding import ChipSpec
 from vle.compiler.circuit.geometry import Engine
-from vle.compiler.circuit.latency import QUEUE_LATENCY
+from vle.compiler.circuit.latency import LOOKED_AHEAD, QUEUE_LATENCY
 from vle.compiler.circuit.passes import PassEvents
 
 
@@ -105,7 +105,7 @@ def timing(chip: ChipSpec) -> Timing:
     ready = top.last_row + top.engine.rate_stage + QUEUE_LATENCY
     graph.after(output, top.last_enter, ready)
     graph.after(output, output, top.piece.spec.outputs, 1)
-    graph.after(top.begin, output, 1, output_slots)
+    graph.after(top.begin, output, 1 + LOOKED_AHEAD, output_slots)
     return Timing(graph, frame, output)
 
 
@@ -118,7 +118,7 @@ def _add_engines(graph: EventGraph, chip: ChipSpec, frame: int) -> dict[int, Pas
             graph, groups, engine.synapse_stages, engine.queue_depth, engine.state_loop
         )
         passes |= _split(engine, events)
-        graph.after(events.issue[0], frame, chip.network.layers[0].inputs)
+        graph.after(events.issue[0], frame, chip.network.layers[0].inputs + LOOKED_AHEAD)
     return passes
 
 
@@ -138,6 +138,8 @@ def _add_edges(graph: EventGraph, chip: ChipSpec, passes: dict[int, PassEvents])
             continue
         source, sink = passes[edge.source], passes[edge.sink]
         stage = source.engine.commit_stage(edge.reader_tiles)
-        graph.after(sink.begin, source.last_enter, source.last_row + stage + 1, 1)
+        ready = source.last_row + stage + 1 + LOOKED_AHEAD
+        graph.after(sink.begin, source.last_enter, ready, 1)
         if not edge.recurrent:
-            graph.after(source.begin, sink.last_issue, sink.piece.tiles, edge.slots - 1)
+            free = sink.piece.tiles + LOOKED_AHEAD
+            graph.after(source.begin, sink.last_issue, free, edge.slots - 1)
