@@ -78,9 +78,8 @@ class BusDecoder(wiring.Component):
             with m.State("DECODE"):
                 m.d.sync += self.active.eq(Mux(opened, here, 0))
                 m.d.sync += self.bus.error.eq(~opened | ~(found | is_flag))
-                m.d.sync += wait.eq(0)
+                m.d.sync += [wait.eq(0), self.bus.r_data.eq(_selected(flag, self.flags))]
                 with m.If(self.bus.write | ~opened | ~found):
-                    m.d.sync += self.bus.r_data.eq(_selected(flag, self.flags))
                     m.next = "DONE"
                 with m.Else():
                     m.next = "READ"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import C, Cat, Module, Mux, Signal, signed
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
-from amaranth.lib.fifo import SyncFIFO
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from vle.compiler.circuit.geometry import Engine
@@ -73,22 +73,20 @@ class GroupQueue(wiring.Component):
         group_last, free, load = Signal(), Signal(), Signal()
         part_last, last = Signal(init=int(engine.pe == 1)), max(0, engine.pe - 2)
         incoming = Cat(self.i, self.i_flags)
-        m.submodules.queue = queue = SyncFIFO(width=len(incoming), depth=engine.queue_depth)
-        held = Signal()
-        m.d.comb += held.eq(tokens(m, queue.w_en, load & held, engine.queue_depth)[1])
+        put, held = Signal(), Signal()
+        m.d.comb += held.eq(tokens(m, put, load & held, engine.queue_depth)[1])
+        first = self._ring(m, incoming, put, load & held)
         m.d.comb += [
             self.o.eq(rest[: engine.acc_width].as_signed()),
             group_last.eq(part_last | self.last),
             free.eq((~self.o_valid | group_last) & ~pause),
             load.eq(free & (held | self.i_valid)),
-            queue.w_data.eq(incoming),
-            queue.w_en.eq(self.i_valid & (held | ~free)),
-            queue.r_en.eq(load),
+            put.eq(self.i_valid & (held | ~free)),
             self.taken.eq(load),
             self.advance.eq(load | (self.o_valid & ~group_last)),
         ]
         with m.If(load):
-            head = Mux(held, queue.r_data, incoming)
+            head = Mux(held, first, incoming)
             m.d.sync += [Cat(rest, self.o_flags).eq(head), self.o_valid.eq(1)]
         with m.Elif(group_last):
             m.d.sync += self.o_valid.eq(0)
@@ -104,6 +102,19 @@ class GroupQueue(wiring.Component):
             with m.If(self.o_valid & group_last):
                 m.d.sync += self.group.eq(Mux(self.group == engine.groups - 1, 0, self.group + 1))
         return m
+
+    def _ring(self, m: Module, word: Value, put: Value, take: Value) -> Value:
+        """Return the first of the words put and not taken."""
+        depth = self.engine.queue_depth
+        m.submodules.ring = ring = Memory(shape=len(word), depth=depth, init=[])
+        write, read = ring.write_port(), ring.read_port(domain="comb")
+        m.d.comb += [write.en.eq(put), write.data.eq(word)]
+        for port, moves in ((write, put), (read, take)):
+            at = Signal(range(depth))
+            m.d.comb += port.addr.eq(at)
+            with m.If(moves):
+                m.d.sync += at.eq(Mux(at == depth - 1, 0, at + 1))
+        return read.data
 
     def _count(self, m: Module) -> None:
         """Where the row at `o`, or the next one to come, belongs."""

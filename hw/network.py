@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import C, Cat, Module, Mux, ResetInserter, Value, signed
+from amaranth.hdl import C, Cat, Module, Mux, ResetInserter, Signal, Value, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -108,8 +108,10 @@ class NetworkCore(wiring.Component):
                 self._connect_source(m, edge, buffer, engines)
         self._connect_output(m, sender, engines)
         m.d.comb += self.idle.eq(Cat(engine.idle for engine in engines).all())
+        hold = Signal()  # may come a clock late, before any pass can begin
+        m.d["comb" if learns else "sync"] += hold.eq(receiver.hold)
         for engine in engines:
-            m.d.comb += [engine.step.eq(receiver.accept), engine.hold.eq(receiver.hold)]
+            m.d.comb += [engine.step.eq(receiver.accept), engine.hold.eq(hold)]
         self._connect_counters(m, counters, receiver, engines)
         wiring.connect(m, wiring.flipped(self.bus), decoder.bus)
         m.d.comb += decoder.open.eq(self.halt & self.idle)

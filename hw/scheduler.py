@@ -250,7 +250,11 @@ class Scheduler(wiring.Component):
 
     def _state(self, m: Module, begins: Value) -> None:
         """Settle the flags of a pass when it begins."""
-        starts = self._of_place(self.x_start)
+        start = self.x_start
+        if len(self.engine.passes) > 1:  # another pass comes between the frame before and this
+            start = Signal.like(self.x_start, name="x_started")
+            m.d.sync += start.eq(self.x_start)
+        starts = self._of_place(start)
         held = self._of_place(self.waiting) & ~starts
         fresh = self._of_place(self.zero_u)
         settled = Cat(
