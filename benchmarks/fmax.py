@@ -53,12 +53,13 @@ def place(board: Board, seeds: range, clock_hz: float, folder: Path, say) -> lis
     if size is None:
         raise click.BadParameter(f"device must be an ECP5, not {board.device}", param_hint="board")
     given = (f"--{size[1]}k", "--package", "CABGA381", "--speed", "6", "--json", "top.json")
-    options = (*given, "--out-of-context", "--timing-allow-fail", "--freq", f"{clock_hz / 1e6}")
+    options = (*given, *TOOLS["ecp5"].options, "--out-of-context", "--timing-allow-fail")
     tool = program(*TOOLS["ecp5"].place)
     commands = [
         Command(
             "nextpnr",
-            (*tool, *options, "--seed", str(seed), "--report", f"seed{seed}.json"),
+            (*tool, *options, "--freq", f"{clock_hz / 1e6}", "--seed", str(seed))
+            + ("--report", f"seed{seed}.json"),
             f"seed {seed}",
         )
         for seed in seeds
