@@ -5,7 +5,13 @@ from __future__ import annotations
 from vle.compiler.circuit.eventgraph import EventGraph
 from vle.compiler.circuit.folding import ChipSpec
 from vle.compiler.circuit.geometry import Engine
-from vle.compiler.circuit.latency import SOFTMAX_STAGES, TRACE_BEGIN, TRACE_DRAIN, sum_stage
+from vle.compiler.circuit.latency import (
+    LOOKED_AHEAD,
+    SOFTMAX_STAGES,
+    TRACE_BEGIN,
+    TRACE_DRAIN,
+    sum_stage,
+)
 from vle.compiler.circuit.passes import ErrorEvents, PassEvents
 from vle.compiler.circuit.targets import target_spec
 
@@ -76,7 +82,7 @@ def connect_errors(
         stage = sum_stage(source.engine.pe) + 1
         graph.after(sink.begin, source.last_issue, tile + stage, 1)
         if edge.kind == "down":
-            taken = sink.last_row + sink.engine.front + 1
+            taken = sink.last_row + sink.engine.front + 1 + LOOKED_AHEAD
             graph.after(source.last_issue, sink.issue[-1], taken)
 
 
@@ -95,4 +101,5 @@ def add_traces(graph: EventGraph, engine: Engine, passes: dict[int, PassEvents])
         before, wrap = (place - 1) % len(firsts), int(place == 0)
         columns = filtered[before].piece.spec.columns
         graph.after(first, firsts[before], columns + TRACE_DRAIN + 2, wrap)
-        graph.after(step.begin, first, step.piece.spec.columns + TRACE_DRAIN, 1)
+        written = step.piece.spec.columns + TRACE_DRAIN + LOOKED_AHEAD
+        graph.after(step.begin, first, written, 1)
