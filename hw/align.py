@@ -13,7 +13,12 @@ FINE = 3  # bits of an amount that the second clock takes
 
 def right_amount(left: Value, below: int, most: int) -> Value:
     """Places to the right by which `raw * 2**below` becomes `raw * 2**left`, within `0..most`."""
-    right, bits = Value.cast(below - left), most.bit_length()
+    return limited(Value.cast(below - left), most)
+
+
+def limited(right: Value, most: int) -> Value:
+    """Return the signed number within `0..most`."""
+    bits = most.bit_length()
     beyond = right[bits:].any() | _above(right[:bits], most)
     return Mux(right[-1], 0, Mux(beyond, most, right[:bits]))
 
@@ -36,7 +41,8 @@ def shift_coarse(
     exact in its lowest `keep` bits, or the word that it stands for does not fit them.
     """
     width = keep + (1 << FINE)
-    word, beyond = Signal(signed(width), name="coarse"), Signal(name="beyond")
+    word = Signal(signed(width), name="coarse", reset_less=True)
+    beyond = Signal(name="beyond", reset_less=True)
     wide = Cat(C(0, below), raw).as_signed()
     shifted, overs = [], []
     for coarse in range((most >> FINE) + 1):
@@ -76,8 +82,8 @@ def round_each(  # noqa: PLR0917 - as `saturate_each`, with what is added
     kept = word[below:]
     sign = kept[-1]
     kept = Cat(kept, sign.replicate(max(0, wide + 1 - len(kept))))
-    total = Signal(signed(wide), name="rounded")
-    negative, carry = Signal(name="negative"), Signal(name="carry")
+    total = Signal(signed(wide), name="rounded", reset_less=True)
+    negative, carry = (Signal(name=n, reset_less=True) for n in ("negative", "carry"))
     m.d.sync += [
         total.eq((word + addend) >> below),
         negative.eq(sign),
@@ -86,7 +92,8 @@ def round_each(  # noqa: PLR0917 - as `saturate_each`, with what is added
 
     def clamp(width: int) -> Value:
         low, upper = kept[: width - 1], kept[width - 1 :]
-        misfit, full, short = (Signal(name=f"{n}{width}") for n in ("misfit", "full", "short"))
+        names = (f"{n}{width}" for n in ("misfit", "full", "short"))
+        misfit, full, short = (Signal(name=n, reset_less=True) for n in names)
         m.d.sync += [
             misfit.eq(beyond | ~(upper.all() | ~upper.any())),
             full.eq(low.all()),

@@ -135,9 +135,7 @@ class ErrorPath(wiring.Component):
         m.d.comb += [
             *(getattr(scheduler, name).eq(getattr(self, name)) for name in told),
             scheduler.target_ready.eq(self.target_ready),
-            scheduler.rates_ready.eq(
-                getattr(self.rates, "ready", 1) if self.top is not None else 1
-            ),
+            scheduler.rates_ready.eq(self._rates_ready()),
             scheduler.settled.eq(unit.scale_valid),
             self.begin.eq(self._began),
             *(
@@ -145,6 +143,12 @@ class ErrorPath(wiring.Component):
                 for name in ("valid", "place", "row", "neuron", "last", "context")
             ),
         ]
+
+    def _rates_ready(self) -> Value | int:
+        """Whether what follows from the top's rates is there, and no new rates come."""
+        if self.top is None or not isinstance(self.rates, Softmax):
+            return 1
+        return self.rates.ready & ~self.rate_valid
 
     def _contexts(self, m: Module) -> None:
         """Load what a pass is worked on with until it begins; it stands from the next clock on."""
@@ -193,9 +197,10 @@ class ErrorPath(wiring.Component):
             self.take.eq(Mux(valid[front], 1 << place[front], 0)),
             self.take_target.eq(self._told[front]),
             self.took.eq(Mux(last[front], 1 << place[front], 0)),
-            self.unit.above.eq(Array([getattr(self, f"above{k}") for k in places])[place[words]]),
-            self.unit.loop.eq(Array([getattr(self, f"loop{k}") for k in places])[place[words]]),
         ]
+        for name in ("above", "loop"):
+            each = Array([getattr(self, f"{name}{k}") for k in places])
+            m.d.comb += getattr(self.unit, name).eq(each[place[words]])
         if self.top is not None:
             m.submodules.rates = rates = self.rates
             m.d.comb += [

@@ -77,7 +77,10 @@ class ErrorScheduler(wiring.Component):
         places = len(self.engine.passes)
         at, first = Signal(places, init=1), Signal(init=1)  # place, one bit each; group begins
         begins, head = Signal(), Signal(init=1)
-        may_begin = self._may_begin(m, at, begins)
+        ahead = Signal(places, init=1)  # of the pass that begins next; `at` follows when it comes
+        may_begin = self._may_begin(m, ahead, begins)
+        with m.If(begins):
+            m.d.sync += ahead.eq(ahead.rotate_left(1))
         m.d.comb += [
             self.valid.eq(~first | (self._primed(m, first) & (~head | may_begin))),
             begins.eq(self.valid & head),
@@ -121,7 +124,11 @@ class ErrorScheduler(wiring.Component):
         return there
 
     def _may_begin(self, m: Module, at: Signal, begins: Value) -> Value:
-        """Whether the pass at hand finds all that it needs."""
+        """Whether the pass that begins next found all that it needs a clock ago.
+
+        What a pass takes is gone when the next one of its layer can begin; the one behind it is
+        looked at from the clock after it began.
+        """
         m.submodules.steps = steps = StepQueue(2, self.pending_limit)
         target, freeze = steps.first
         m.d.comb += [
@@ -135,10 +142,12 @@ class ErrorScheduler(wiring.Component):
         top = Cat(piece.top for piece in self.engine.passes)
         m.d.comb += self.has_target.eq((top & at).any() & target)
         told = ~(top & at).any() | (self.rates_ready & (~target | self.target_ready))
-        # what a pass takes is gone when the next one of its layer can begin
-        ready = Signal(len(at))
-        m.d.sync += ready.eq(self.hear_ready & self.sums_ready & self.loop_sums_ready)
-        return (ready & at).any() & (steps.ready & told & self._room(m, begins))
+        heard, found = Signal(len(at)), Signal()
+        m.d.sync += heard.eq(self.hear_ready)
+        ready = heard & self.sums_ready & self.loop_sums_ready
+        room = self._room(m, begins)
+        m.d.sync += found.eq((ready & at).any() & steps.ready & told & room & ~begins)
+        return found
 
     def _room(self, m: Module, begins: Value) -> Value:
         """Whether the context is free, and the exponent of the layer's last pass is known."""

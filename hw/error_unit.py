@@ -25,6 +25,7 @@ from vle.hw.primitives import RegisteredMemory
 from vle.hw.rescale import CONTEXTS, QUIET_WIDTH, Rescale
 
 RATE_WIDTH = MANTISSA_WIDTH + EXPONENT_WIDTH
+POWER = 4  # stage of what follows from logarithms, behind those of constants
 ROW = ("valid", "place", "row", "neuron", "last")
 STANDING = {
     "blank": 1,
@@ -85,7 +86,7 @@ class ErrorUnit(wiring.Component):
         self.engine = engine
         self.top = any(piece.top for piece in engine.passes)
         self.loops = any(piece.loops for piece in engine.passes)
-        self.heard = engine.error_words + self.top
+        self.heard = engine.error_words + 1
         self.s_stage = self.heard + 2 + self.loops
         self.e_stage = self.s_stage + 5
         neuron, place = range(max(2, engine.neurons)), range(max(2, len(engine.passes)))
@@ -152,8 +153,12 @@ class ErrorUnit(wiring.Component):
 
     def _of(self, name: str, stage: int) -> Value:
         """Input that stands, of the pass whose row is at `stage`: chosen a clock before."""
-        one, other = getattr(self, name)
-        if stage == 1:
+        return self._chosen_of(name, getattr(self, name), stage, since=1)
+
+    def _chosen_of(self, name: str, pair: Sequence[Value], stage: int, since: int) -> Value:
+        """Word that stands from stage `since` on, of the pass whose row is at `stage`."""
+        one, other = pair
+        if stage == since:
             return Mux(self._at["context"][stage], other, one)
         if (name, stage) not in self._chosen:
             word = Signal.like(one, name=f"{name}_{stage}")
@@ -166,30 +171,34 @@ class ErrorUnit(wiring.Component):
         words, heard = self.engine.error_words, self.heard
         blank = self._of("blank", words)
         silent = blank | ~self._of("has_above", words)
-        m.d.comb += [parts.place.eq(self._at["place"][heard]), parts.above.eq(self.above)]
+        m.d.comb += parts.place.eq(self._at["place"][heard])
         m.d.comb += parts.no_above.eq(Delay(m, silent, "silent", first=words)[heard])
-        if self.top:
-            compare = self._of("is_target", words) & ~self._of("is_error", words)
-            descent = Signal(signed(SUM_WIDTH + 1))
-            m.d.sync += descent.eq(self.above - Mux(compare, self.r, 0))
-            m.d.comb += parts.above.eq(descent)
-        self._shift(m, parts.above_left, "above_exponent", GUARD)
-        self._shift(m, parts.v_left, "exponent_before", 0)
+        compare = self._of("is_target", words) & ~self._of("is_error", words)
+        above = Signal(signed(SUM_WIDTH + 1), name="above", reset_less=True)
+        m.d.sync += above.eq(self.above - Mux(compare, self.r, 0) if self.top else self.above)
+        m.d.comb += parts.above.eq(above)
+        self._shift(m, parts, "above", "above_exponent", GUARD)
+        self._shift(m, parts, "v", "exponent_before", 0)
         if self.loops:
             loops = [piece.loops for piece in self.engine.passes]
             own = choose(self._at["place"][words], loops, lambda on: C(on, 1))
             m.d.comb += parts.loop.eq(Delay(m, self.loop, "loop", first=words)[heard])
             m.d.comb += parts.no_loop.eq(Delay(m, ~own | blank, "no_loop", first=words)[heard])
-            self._shift(m, parts.loop_left, "loop_exponent", GUARD)
+            self._shift(m, parts, "loop", "loop_exponent", GUARD)
         m.d.comb += [
             parts.v.eq(self._v(m, unit)),
             parts.no_v.eq(self._of("blank", heard) | self._of("zero", heard)),
         ]
 
-    def _shift(self, m: Module, left: Value, exponent: str, guard: int) -> None:
-        """How far a word in units of `exponent` is to be shifted for this step's."""
-        stage = self.heard - 1
-        m.d.comb += left.eq(self._of(exponent, stage) - self._of("exponent", stage) + guard)
+    def _shift(self, m: Module, parts: ErrorSum, word: str, exponent: str, guard: int) -> None:
+        """How far a word in units of `exponent` is to be shifted for this step's, to the right."""
+        port, gaps = getattr(parts, f"{word}_right"), []
+        for context in range(CONTEXTS):
+            gap = Signal.like(port, name=f"{word}_gap{context}", reset_less=True)
+            before, now = getattr(self, exponent)[context], self.exponent[context]
+            m.d.sync += gap.eq(now - before + (parts.below_of(word) - guard))
+            gaps.append(gap)
+        m.d.comb += port.eq(self._chosen_of(f"{word}_gap", gaps, self.heard - 1, since=2))
 
     def _connect_filter(self, m: Module, parts: ErrorSum, unit: ErrorFilter) -> None:
         aligned, s_stage = self.heard + 2, self.s_stage
@@ -215,7 +224,7 @@ class ErrorUnit(wiring.Component):
         """Return a constant that follows from logarithms."""
         m.submodules[name] = unit = Exp2(shift)
         m.d.comb += [unit.plus.eq(plus), unit.minus.eq(minus)]
-        return Delay(m, unit.o, name, first=self.engine.error_words + 2)
+        return Delay(m, unit.o, name, first=self.engine.front + POWER)
 
     def _v(self, m: Module, unit: ErrorFilter) -> Value:
         """Low-passed error of the step before, a neuron's word at stage `heard`."""

@@ -76,7 +76,7 @@ class LearningSignal(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         below, most = SIGNAL_LEFT + BELOW, SIGNAL_LEFT + RIGHT
-        amount = Signal(range(most + 1))
+        amount = Signal(range(most + 1), reset_less=True)
         m.d.sync += amount.eq(right_amount(self.left, SIGNAL_LEFT, most))
         product = multiply(m, self.error, self.mantissa, clocks=1)
         keep = SIGNAL_WIDTH + BELOW

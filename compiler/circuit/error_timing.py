@@ -16,6 +16,7 @@ from vle.compiler.circuit.passes import ErrorEvents, PassEvents
 from vle.compiler.circuit.targets import target_spec
 
 CONTEXTS = 2  # error passes of an engine that may be under way
+SEEN = LOOKED_AHEAD  # clocks until a pass that waits begins; and between two that begin, at least
 
 
 def add_error_passes(graph: EventGraph, chip: ChipSpec, frame: int) -> dict[int, ErrorEvents]:
@@ -29,11 +30,11 @@ def add_error_passes(graph: EventGraph, chip: ChipSpec, frame: int) -> dict[int,
     for engine in chip.engines:
         passes |= _add_engine(graph, engine)
         first = passes[engine.passes[0].layer]
-        graph.after(first.begin, frame, chip.network.layers[0].inputs)
+        graph.after(first.begin, frame, chip.network.layers[0].inputs + SEEN)
     spec, top = target_spec(chip.learning), passes[len(passes) - 1]
     graph.after(target, target, spec.columns, 1)
     graph.after(target, top.issue[-1], top.last_row + top.engine.front + 1, spec.slots)
-    graph.after(top.begin, target, spec.columns)
+    graph.after(top.begin, target, spec.columns + SEEN)
     return passes
 
 
@@ -47,10 +48,13 @@ def _add_engine(graph: EventGraph, engine: Engine) -> dict[int, ErrorEvents]:
     for place, (event, rows) in enumerate(groups):
         following, wrap = (place + 1) % len(groups), int(place + 1 == len(groups))
         graph.after(groups[following][0], event, rows, wrap)
+    for place, errors in enumerate(found):
+        following, wrap = (place + 1) % len(found), int(place + 1 == len(found))
+        graph.after(found[following].begin, errors.begin, 1 + SEEN, wrap)
     most = min(CONTEXTS, len(found))
     for place, errors in enumerate(found):
         before, wrap = found[place - most], int(place < most)
-        settled = before.last_row + engine.scale_stages + 1
+        settled = before.last_row + engine.scale_stages + 1 + SEEN
         graph.after(errors.begin, before.issue[-1], settled, wrap)
     return {errors.piece.layer: errors for errors in found}
 
@@ -70,11 +74,11 @@ def connect_errors(
             graph.after(step.issue[group], error.issue[group], rows + engine.error_stages)
             graph.after(error.issue[group], step.enter[group], engine.primed_stage + 1, 1)
         if layer:
-            graph.after(error.begin, passes[layer - 1].begin, 1, 1)
+            graph.after(error.begin, passes[layer - 1].begin, 1 + SEEN, 1)
     top = len(passes) - 1
     if chip.learning is not None and chip.learning.loss == "cross_entropy":
         step = passes[top]
-        ready = step.last_row + step.engine.rate_stage + SOFTMAX_STAGES
+        ready = step.last_row + step.engine.rate_stage + SOFTMAX_STAGES + SEEN
         graph.after(errors[top].begin, step.last_enter, ready, 1)
     for edge in chip.sums:
         source, sink = passes[edge.source], errors[edge.sink]
@@ -82,7 +86,7 @@ def connect_errors(
         stage = sum_stage(source.engine.pe) + 1
         graph.after(sink.begin, source.last_issue, tile + stage, 1)
         if edge.kind == "down":
-            taken = sink.last_row + sink.engine.front + 1 + LOOKED_AHEAD
+            taken = sink.last_row + sink.engine.front + 1 + SEEN
             graph.after(source.last_issue, sink.issue[-1], taken)
 
 
@@ -101,5 +105,4 @@ def add_traces(graph: EventGraph, engine: Engine, passes: dict[int, PassEvents])
         before, wrap = (place - 1) % len(firsts), int(place == 0)
         columns = filtered[before].piece.spec.columns
         graph.after(first, firsts[before], columns + TRACE_DRAIN + 2, wrap)
-        written = step.piece.spec.columns + TRACE_DRAIN + LOOKED_AHEAD
-        graph.after(step.begin, first, written, 1)
+        graph.after(step.begin, first, step.piece.spec.columns + TRACE_DRAIN + SEEN, 1)

@@ -257,6 +257,11 @@ class Engine:
         return max(ready, self.state_loop if self.learns_time_constants else 0)
 
     @property
+    def errors_loop(self) -> bool:
+        """Whether errors pass through recurrent weights of any of its layers."""
+        return any(piece.loops for piece in self.passes)
+
+    @property
     def error_words(self) -> int:
         """From the issue of a row's address to its words at the error unit."""
         return latency.ERROR_WORDS + self.front
@@ -264,14 +269,12 @@ class Engine:
     @property
     def error_stages(self) -> int:
         """From the issue of a row's address to its error and its learning signal."""
-        top, loops = (any(getattr(p, name) for p in self.passes) for name in ("top", "loops"))
-        return latency.error_stages(self.front, top=top, loops=loops)
+        return latency.error_stages(self.front, loops=self.errors_loop)
 
     @property
     def prime_words(self) -> int:
         """From the issue of a row's address to that of its derivative."""
-        top, loops = (any(getattr(p, name) for p in self.passes) for name in ("top", "loops"))
-        return self.error_words + top + loops
+        return self.error_words + 1 + self.errors_loop
 
     @property
     def primed_stage(self) -> int:

@@ -18,7 +18,7 @@ Synapses that learn, beside it, from the same address (errors and signals regist
 Errors, from the cycle in which a row's address is issued (F = CONSTANTS_FRONT where time constants
 learn, else 0)::
 
-    2 + F words   (target - r, where the engine has the top layer)   + 1 coarse shift   + 2 aligned
+    2 + F words   3 + F the layer's, target - r where it is the top   + 1 coarse shift   + 2 aligned
     (sum, where errors recur)   + 1 prime * s   + 2 inst_e   + 3 kappa * inst_e   + 4 sum   + 5 e
     + 6 rate * e   + 7 coarse shift   + 8 learning signal
 """
@@ -79,6 +79,6 @@ SOFTMAX_STAGES = 40  # from the last rate of the top to when its first probabili
 LEARNED_STATE_LOOP = 16  # of a logarithm, read to written
 
 
-def error_stages(front: int, *, top: bool, loops: bool) -> int:
+def error_stages(front: int, *, loops: bool) -> int:
     """From the issue of a row's address to its error and its learning signal."""
-    return ERROR_WORDS + front + top + 2 + loops + 8
+    return ERROR_WORDS + front + 3 + loops + 8
