@@ -86,3 +86,23 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Let go of the chip."""
+
+
+class Listener(Transport, Protocol):
+    """The way to a chip whose board may have a sensor."""
+
+    def listen(self, count: int, words: int, seconds: float | None) -> NDArray[np.int32]:
+        """Return the next answers, `(count, words)`, without having sent anything.
+
+        Parameters
+        ----------
+        count, words
+            Output frames, and words of each.
+        seconds
+            For all of them; None: as long as one comes now and then.
+
+        Raises
+        ------
+        TransportError
+            Where they do not come in time; after `seconds` those that came are the next ones.
+        """

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
-from vle.errors import TransportError
+from vle.errors import TransportError, VleError
 from vle.host.link.frames import VERSION, Decoder, Frame, Kind, encode
 from vle.host.link.handshake import hello
 from vle.host.link.incoming import Incoming
@@ -43,8 +43,13 @@ class Session:
 
     def begin(self, *, clear: bool = True, number: int | None = None) -> None:
         """Begin anew; all that is under way is forgotten on both sides."""
+        self._over = "it has not begun"
         self.number = 1 + secrets.randbelow(255) if number is None else number
-        self.limits = hello(self.line, self._decoder, self.number, clear=clear)
+        try:
+            self.limits = hello(self.line, self._decoder, self.number, clear=clear)
+        except VleError as error:
+            self._over = str(error)
+            raise
         self._over = None
         self.outgoing = Outgoing(self.limits.slots_in, self._timing.retry)
         self.incoming = Incoming(self.limits.slots_out, self._timing.retry)
@@ -91,7 +96,9 @@ class Session:
             self.until(lambda at=polls: self._polls > at, waiting=True)  # type: ignore[misc]
             quiet = quiet - 1 if self.incoming.taken == before else 2
 
-    def until(self, done: Callable[[], bool], *, waiting: bool = False) -> None:
+    def until(
+        self, done: Callable[[], bool], *, waiting: bool = False, deadline: float | None = None
+    ) -> None:
         """Send and take frames until something is so.
 
         Parameters
@@ -100,6 +107,9 @@ class Session:
             Whether it is.
         waiting
             Whether that needs stream frames to come.
+        deadline
+            When to leave off, by the clock of the line; None: where nothing has moved for the time
+            of patience, which is an error.
 
         Raises
         ------
@@ -109,21 +119,23 @@ class Session:
         if self._over is not None:
             raise TransportError(f"the session is over, open the device again: {self._over}")
         try:
-            self._pump(done, waiting)
+            self._pump(done, waiting, deadline)
         except TransportError as error:
             self._over = str(error)
             raise
 
-    def _pump(self, done: Callable[[], bool], waiting: bool) -> None:
+    def _pump(self, done: Callable[[], bool], waiting: bool, deadline: float | None) -> None:
         now = heard = moved = self.line.now()
+        patience = self._timing.patience if deadline is None else float("inf")
         if waiting and now < self.incoming.timer.due:
             self.incoming.timer.start(now)
-        while not done():
+        while not done() and (deadline is None or now < deadline):
             wait = waiting or self.outgoing.blocked
             self._send(now, wait)
             timers = [self.outgoing.timer.due, self._request_timer.due]
             timers += [self.incoming.timer.due] if wait else []
-            end = min(*timers, heard + self._timing.silence, moved + self._timing.patience)
+            timers += [] if deadline is None else [deadline]
+            end = min(*timers, heard + self._timing.silence, moved + patience)
             frames = self._hear(max(0.0, end - now))
             now = self.line.now()
             if frames:
@@ -132,7 +144,7 @@ class Session:
                 moved = now if self._take(frame, now) else moved
             if now - heard >= self._timing.silence:
                 raise TransportError(self._silent(now - heard))
-            if now - moved >= self._timing.patience:
+            if now - moved >= patience:
                 raise TransportError(self._stuck(now - moved))
 
     def _send(self, now: float, waiting: bool) -> None:

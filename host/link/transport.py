@@ -22,7 +22,8 @@ class LinkTransport:
     """Frames and registers of a chip behind a session.
 
     Calls of several threads come one after the other. One that is interrupted, by Ctrl-C say,
-    leaves steps under way: the next one begins a new session, with the state of the chip at 0.
+    leaves steps under way, and one that gets answers nobody has asked for cannot tell which are
+    its own: the next one begins a new session, with the state of the chip at 0.
 
     Parameters
     ----------
@@ -65,9 +66,25 @@ class LinkTransport:
             self.session.put(payloads(lesson, self._size, self.session.limits.payload))
             self.session.until(lambda: len(outputs) >= needed, waiting=True)
             if len(outputs) > needed:
+                self._interrupted = True  # which of them are the answers, nobody knows
                 raise TransportError(f"the chip sent more than {len(lesson.frames)} frames")
             found = words_of(outputs, self._size.output).reshape(-1, words)
             outputs.clear()
+        return found
+
+    def listen(self, count: int, words: int, seconds: float | None) -> NDArray[np.int32]:
+        """Return the next answers to frames that others sent, `(count, words)`."""
+        needed = count * words * self._size.output
+        with self._whole():
+            outputs, line = self.session.incoming.outputs, self.session.line
+            deadline = None if seconds is None else line.now() + seconds
+            self.session.until(lambda: len(outputs) >= needed, waiting=True, deadline=deadline)
+            if len(outputs) < needed:
+                came = len(outputs) // (words * self._size.output)
+                text = f"{line.name}: {came} of {count} answers have come within {seconds:g} s"
+                raise TransportError(text)
+            found = words_of(outputs[:needed], self._size.output).reshape(-1, words)
+            del outputs[:needed]
         return found
 
     def take_probes(self) -> NDArray[Any]:

@@ -275,6 +275,85 @@ def test_an_interrupted_call_leaves_a_device_that_works(monkeypatch):
     assert device.chip.steps == 9
 
 
+def sensed(device: LinkDevice, steps: int) -> np.ndarray:
+    """Let the device take steps that nobody sent it."""
+    return np.array([sense(device, k) for k in range(steps)])
+
+
+def sense(device: LinkDevice, word: int) -> np.ndarray:
+    before = len(device.waiting[Kind.OUTPUT])
+    device.flags = 0
+    device.step(np.full(device.chip.inputs, word))
+    return np.frombuffer(device.waiting[Kind.OUTPUT][before:], "<i2").astype(np.int32)
+
+
+@pytest.mark.parametrize("chance", [0, 1e-3])
+def test_answers_to_a_sensor_are_taken_as_many_as_are_asked_for(chance):
+    device = LinkDevice(ToyChip(2, 3), payload=240)
+    transport = opened(NoisyLine(ModelLine(device), chance, SEED))
+    want = sensed(device, 35)
+    parts = [transport.listen(count, 3, None) for count in (1, 0, 20, 14)]
+    assert np.array_equal(np.concatenate(parts), want)
+    with pytest.raises(TransportError, match="model: the chip has stood still"):
+        transport.listen(1, 3, None)
+    with pytest.raises(TransportError, match="the session is over"):
+        transport.listen(1, 3, None)
+
+
+def test_a_listener_with_little_time_loses_nothing():
+    device = LinkDevice(ToyChip(2, 3))
+    line = ModelLine(device)
+    transport, begin = opened(line), line.now()
+    want = sensed(device, 5)
+    with pytest.raises(TransportError, match="model: 5 of 9 answers have come within 7 s"):
+        transport.listen(9, 3, 7.0)  # longer than patience: a sensor may be slow
+    assert 7 <= line.now() - begin < 7.1
+    want = np.concatenate([want, sensed(device, 4)])
+    assert np.array_equal(transport.listen(9, 3, 7.0), want)
+    device.receive = lambda data: b""
+    with pytest.raises(TransportError, match="the device has said nothing"):
+        transport.listen(1, 3, 60.0)
+
+
+def test_answers_that_nobody_asked_for_end_the_session_and_the_next_call_works():
+    device = LinkDevice(ToyChip())
+    transport = opened(ModelLine(device))
+    frames, start = np.ones((4, 2), np.int32), np.zeros(4, bool)
+    sensed(device, 2)
+    with pytest.raises(TransportError, match="the chip sent more than 4 frames"):
+        transport.exchange(frames, start, 1)
+    number = transport.session.number
+    device.chip.steps = 0
+    got = transport.exchange(frames, start, 1)
+    assert np.array_equal(
+        got, answers(Lesson(frames, *[start] * 3, np.zeros((0, 1)), start[:0]), 1)
+    )
+    assert not transport.session.incoming.outputs
+    assert transport.session.number != number or transport.session.incoming.taken == 1
+    assert transport.read([4]).tolist() == [1]
+
+
+def test_a_session_that_could_not_begin_is_over_until_one_can(monkeypatch):
+    device = LinkDevice(ToyChip())
+    line = ModelLine(device)
+    transport = opened(line)
+    receive, read = device.receive, line.read
+    monkeypatch.setattr(line, "read", lambda seconds: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        transport.read([4])
+    with pytest.raises(KeyboardInterrupt):
+        transport.read([4])  # within the beginning of the next session
+    monkeypatch.setattr(line, "read", read)
+    device.receive = lambda data: b""
+    for _ in range(2):
+        with pytest.raises(TransportError, match="no device answers"):
+            transport.read([4])
+    with pytest.raises(TransportError, match=r"the session is over.*: .*no device answers"):
+        transport.session.request(b"")
+    device.receive = receive
+    assert transport.read([4]).tolist() == [1]
+
+
 def test_timing_is_checked():
     for wrong in ((0, 1, 2), (2, 1, 3), (1, 3, 2)):
         with pytest.raises(ValueError, match="above 0 and rising"):
