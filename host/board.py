@@ -116,7 +116,7 @@ class Board:
         offset: int | None = None,
         shift: int | None = None,
     ) -> None:
-        """Let frames come from the sensor from now on; those of the host wait.
+        """Let frames come from the sensor from now on; `Device.listen` takes the answers.
 
         Parameters
         ----------
@@ -139,6 +139,11 @@ class Board:
             if word is not None:
                 self._write(name, int(word) & 0xFFFFFFFF)
         self._write("SENSOR_CTRL", ENABLE | FREEZE * freeze | BEGIN * begin)
+
+    @property
+    def senses(self) -> bool:
+        """Whether frames come from the sensor."""
+        return bool(self._read("SENSOR_CTRL") & ENABLE)
 
     def listen_to_host(self) -> None:
         """Let frames come from the host again; answers to those of the sensor are dropped."""

@@ -22,6 +22,20 @@ def integers(what: str, words: ArrayLike, limits: tuple[int, int]) -> NDArray[np
     return raw.astype(np.int64)
 
 
+def integer(what: str, value: int, limits: tuple[int, int]) -> int:
+    """Return a whole number.
+
+    Raises
+    ------
+    ValueError
+        Where it is none, or beyond the limits.
+    """
+    (low, high), found = limits, np.asarray(value)
+    if found.shape or found.dtype.kind not in "iu" or not low <= found <= high:
+        raise ValueError(f"{what} must be a whole number in {low}..{high}, not {value!r:.60}")
+    return int(found)
+
+
 def numbers(what: str, values: ArrayLike) -> NDArray[np.float64]:
     """Return values as an array of floats, which may be NaN.
 
@@ -42,6 +56,20 @@ def finite(what: str, values: ArrayLike) -> NDArray[np.float64]:
     if not np.isfinite(found).all():
         raise ValueError(f"{what} must be finite, not NaN or infinite")
     return found
+
+
+def seconds(what: str, value: float) -> float:
+    """Return a time that something may take.
+
+    Raises
+    ------
+    ValueError
+        Where it is no number from 0 on.
+    """
+    found = finite(what, value)
+    if found.shape or found < 0:
+        raise ValueError(f"{what} must be seconds, 0 or more, not {value!r:.60}")
+    return float(found)
 
 
 def array(what: str, values: ArrayLike) -> NDArray[Any]:

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vle.errors import DeviceError
-from vle.host import parameters, running, snapshot, state
+from vle.host import listening, parameters, running, snapshot, state
 from vle.host.board import Board
 from vle.host.bundle import Bundle
-from vle.host.checks import finite
+from vle.host.checks import finite, integer
 from vle.host.chip import Chip, Raw
 from vle.host.export import export
 from vle.host.learner import Learner
@@ -104,6 +104,8 @@ class Device(Learner):
         ValueError
             For a signal of the wrong shape, with numbers that are not finite, or a batch that is
             not to begin at reset.
+        DeviceError
+            Where the sensor is the source of the frames: `board.listen_to_host` makes the host it.
         TransportError
             Where the chip does not answer in time.
         """
@@ -129,6 +131,7 @@ class Device(Learner):
         """
         words = running.checked(self.bundle, x)
         aligned = self.bundle.aligned if aligned is None else aligned
+        self._source.must_be_host()
         return running.run(self.chip, words, aligned=aligned, begin=reset, progress=progress)
 
     def stream(
@@ -160,13 +163,71 @@ class Device(Learner):
         ------
         ValueError
             For a frame of the wrong shape, or with numbers that are not finite.
+        DeviceError
+            Where the sensor is the source of the frames.
         TransportError
             Where the chip does not answer in time.
         """
         from vle.host.streaming import stream  # noqa: PLC0415 - imports asyncio
 
+        most = integer("ahead", ahead, (1, 1 << 20))
         aligned = self.bundle.aligned if aligned is None else aligned
-        return stream(self.chip, x, self._clamped, aligned=aligned, reset=reset, ahead=ahead)
+        told = (self._source.must_be_host, self._clamped)
+        return stream(self.chip, x, *told, aligned=aligned, reset=reset, ahead=most)
+
+    def listen(self, steps: int, *, timeout: float | None = None) -> NDArray[np.float64]:
+        """Return the answers to the next frames of the sensor, see docs/standalone.md.
+
+        They go on from those that the call before has returned, as long as the line is fast enough
+        for the steps.
+
+        Parameters
+        ----------
+        steps
+            How many.
+        timeout
+            Seconds by the clock of the line for all of them; None: until the chip has stood still
+            for as long as in `run`.
+
+        Returns
+        -------
+        ``(steps, outputs)``.
+
+        Raises
+        ------
+        DeviceError
+            Where the host is the source of the frames: `board.sense` makes the sensor it.
+        TransportError
+            Where they do not come in time. After a `timeout` the device can be used as before, and
+            answers that came are those of the next call.
+        """
+        raw = self.listen_raw(steps, timeout=timeout)
+        return self.bundle.layers[-1].rate.real(raw)
+
+    def listen_raw(self, steps: int, *, timeout: float | None = None) -> Raw:
+        """As `listen`, but integers."""
+        return listening.listen(self.chip, self._source, steps, timeout)
+
+    def listening(
+        self, *, timeout: float | None = None
+    ) -> AsyncGenerator[NDArray[np.float64], None]:
+        """Answers to frames of the sensor without end: ``async for y in device.listening()``.
+
+        Parameters
+        ----------
+        timeout
+            Seconds for each; as of `listen`.
+
+        Yields
+        ------
+        ``(outputs,)``.
+
+        Raises
+        ------
+        DeviceError, TransportError
+            As `listen`.
+        """
+        return listening.listening(self.chip, self._source, timeout)
 
     def _clamped(self, count: int) -> None:
         self.input_saturation += count

@@ -17,6 +17,7 @@ from vle.host.probing import Probe, Probed, Probing
 from vle.host.rates import Rates
 from vle.host.shapes import NetworkLearning
 from vle.host.snapshot import Snapshot
+from vle.host.source import Source
 
 CLAMPED = ("error", "signal", "weight", "bias", "trace")  # as their registers are called
 
@@ -33,6 +34,7 @@ class Learner(Counting):
     def __init__(self, chip: Chip) -> None:
         super().__init__(chip)
         self._probing = Probing(chip)
+        self._source = Source(chip.transport)
         self._last: Snapshot | None = None
 
     def learn(
@@ -87,6 +89,8 @@ class Learner(Counting):
             chip is then as it was.
         DivergenceError
             Where learning has run away, see `vle.host.divergence`; `roll_back` takes the chip back.
+        DeviceError
+            Where the sensor is the source of the frames.
         TransportError
             Where the chip does not answer in time.
         """
@@ -107,6 +111,7 @@ class Learner(Counting):
         lesson = lessons.held(lessons.lesson(words, targets, still, begins=aligned), hold)
         late = len(bundle.layers) if aligned else 0
         lesson = lessons.delayed(lesson, late)
+        self._source.must_be_host()
         self._write(registers)
         if reset:
             running.reset(self.chip)

@@ -20,7 +20,14 @@ END = object()
 
 
 async def stream(
-    chip: Chip, x: Frames, count: Callable[[int], None], *, aligned: bool, reset: bool, ahead: int
+    chip: Chip,
+    x: Frames,
+    check: Callable[[], None],
+    count: Callable[[int], None],
+    *,
+    aligned: bool,
+    reset: bool,
+    ahead: int,
 ) -> AsyncGenerator[NDArray[np.float64], None]:
     """Yield the answer to each frame, see `vle.host.device.Device.stream`.
 
@@ -30,24 +37,25 @@ async def stream(
         The chip.
     x
         Frames `(inputs,)` in real units.
+    check
+        Called before all else; raises where the chip takes no frames of the host.
     count
         Told how many values of each batch were clamped.
     aligned, reset, ahead
         As of the device.
     """
-    if ahead < 1:
-        raise ValueError(f"ahead must be 1 or more, not {ahead}")
     source = _Source(x)
     bundle, late = chip.bundle, chip.bundle.latency_steps * aligned
     skip, begins, ends = late, aligned, False
+    await finished(check)
     if reset:
-        await _finished(running.reset, chip)
+        await finished(running.reset, chip)
     try:
         while not ends:
             frames = await source.take(ahead)
             ends = not frames
             raw, clamped = _words(chip, frames) if frames else (_nothing(chip, late), 0)
-            got = await _finished(running.exchange, chip, raw, begins)
+            got = await finished(running.exchange, chip, raw, begins)
             count(clamped)
             begins = begins and not len(raw)
             for y in bundle.layers[-1].rate.real(got[skip:]):
@@ -70,7 +78,7 @@ def _nothing(chip: Chip, steps: int) -> Raw:
     return np.zeros((steps, chip.bundle.inputs), np.int64)
 
 
-async def _finished(call: Callable[..., Any], *arguments: Any) -> Any:
+async def finished(call: Callable[..., Any], *arguments: Any) -> Any:
     """Call in a thread, and wait for its end whatever happens: two calls would collide."""
     task = asyncio.ensure_future(asyncio.to_thread(call, *arguments))
     try:

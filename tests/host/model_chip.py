@@ -67,8 +67,10 @@ class ModelChip:
                 self._must_be_halted(address)
                 key, place = self.memory[address]
                 found.append(int(words[key].ravel()[place]))
-            else:
+            elif address in self.names:
                 found.append(registers[self.names[address]])
+            else:
+                raise DeviceError("was refused", address=address)
         return (np.array(found, dtype=np.int64) & 0xFFFFFFFF).astype(np.uint32)
 
     def write(self, addresses, data) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import re
 
 import learning_devices as devices
 import numpy as np
@@ -148,8 +149,10 @@ def test_what_goes_wrong_is_said(tmp_path, monkeypatch):
     ):
         with pytest.raises(error, match=rule):
             asyncio.run(gathered(device.stream(given)))
-    with pytest.raises(ValueError, match="ahead must be 1 or more, not 0"):
-        asyncio.run(gathered(device.stream(x, ahead=0)))
+    for ahead in (0, 1.5, "4", [1, 2]):
+        rule = rf"ahead must be a whole number in 1..1048576, not {re.escape(repr(ahead))}"
+        with pytest.raises(ValueError, match=rule):
+            asyncio.run(gathered(device.stream(x, ahead=ahead)))
 
     async def broken():
         yield x[0]
