@@ -148,20 +148,16 @@ class Table(wiring.Component):
         inside = choose(place[0], self.specs, self._inside)
         clamped = Signal(signed(max(self.engine.u_width, self.shift + self.index_width)))
         m.d.comb += clamped.eq(inside)
-        address = choose(place[0], self.specs, self._address)
+        fits = Signal()
+        m.d.comb += fits.eq(choose(place[0], self.specs, self._fits))
+        address = self._entry(place[0], fits)
         width = self.engine.rate_width
         value = self._memory(m, address, "value", width)
         delta = self._memory(m, address, "delta", width + 1)
         if self.engine.learns:
             m.d.comb += self.slope.eq(delta)
         fraction = Signal(self.shift)
-        m.d.comb += fraction.eq(
-            choose(
-                place[0],
-                [table.shift for table in self.specs],
-                lambda shift: Cat(C(0, self.shift - shift), clamped[:shift]),
-            )
-        )
+        m.d.comb += fraction.eq(self._fraction(place[0], fits))
         addend = below_point(Delay(m, value, "value", first=2)[3], self.shift)
         total = multiply_add(m, delta, Delay(m, fraction, "fraction")[2], addend, kind="table")
         rate = total.shift_right(self.shift) + self._tail(m, place, clamped)[4]
@@ -180,11 +176,45 @@ class Table(wiring.Component):
         """Clamp the potential to the domain."""
         return saturate(self.prosp, table.index_width + table.shift)[0]
 
-    def _address(self, table: activation.Table) -> Value:
+    def _fits(self, table: activation.Table) -> Value:
+        """Whether the potential is in the domain."""
+        upper = self.prosp[table.index_width + table.shift - 1 :]
+        return upper.all() | ~upper.any() if len(upper) > 1 else C(1, 1)
+
+    def _ended(self, fits: Value, word: Value, last: Value) -> Value:
+        """Word in the domain, 0 below it, the last one above: chosen when all are there."""
+        return Mux(fits, word, Mux(self.prosp[-1], 0, last))
+
+    def _entry(self, place: Value, fits: Value) -> Value:
         """Entry, counted from the lower end of the domain, in the table's part of the memory."""
-        index = self._inside(table)[table.shift :][: table.index_width]
-        index ^= 1 << (table.index_width - 1)
-        return index | (self.tables.index(table) << self.index_width)
+
+        def index(table: activation.Table) -> Value:
+            word = self._bits(table.shift, table.index_width)
+            return word ^ 1 << table.index_width - 1
+
+        lasts = [(1 << table.index_width) - 1 for table in self.specs]
+        parts = [self.tables.index(table) for table in self.specs]
+        entry = self._ended(
+            fits,
+            choose(place, self.specs, index),
+            choose(place, lasts, lambda last: C(last, self.index_width)),
+        )
+        part = choose(place, parts, lambda k: C(k, range(max(2, len(self.tables)))))
+        return Cat(entry[: self.index_width], part)
+
+    def _fraction(self, place: Value, fits: Value) -> Value:
+        """Bits below the entry's, aligned to those of the largest shift."""
+        shifts = [table.shift for table in self.specs]
+        return self._ended(
+            fits,
+            choose(place, shifts, lambda s: Cat(C(0, self.shift - s), self._bits(0, s))),
+            choose(place, shifts, lambda s: Cat(C(0, self.shift - s), C((1 << s) - 1, s))),
+        )
+
+    def _bits(self, low: int, count: int) -> Value:
+        """So many bits of the potential from `low` on."""
+        sign = self.prosp[-1].replicate(max(0, low + count - len(self.prosp)))
+        return Cat(self.prosp, sign)[low : low + count]
 
     def _memory(self, m: Module, address: Value, what: str, width: int) -> Value:
         """Return the entry, 2 clocks later."""

@@ -28,6 +28,7 @@ from vle.hw.numeric import (
     multiply_add,
     round_shift,
     saturate_each,
+    saturate_late,
 )
 from vle.hw.primitives import RegisteredMemory
 from vle.hw.time_constants import TimeConstants
@@ -197,17 +198,30 @@ class NeuronPipeline(wiring.Component):
         """`sat(round(acc * scale / 2**scale_shift) + bias)`, and whether it was clamped."""
         engine, front = self.engine, self.engine.front
         if engine.learns:
-            bias = self._learned_bias(m, place, neuron)
-            addend = self._addend(m, place[front + 1], bias, "scale_shift")
-            total = Delay(m, self.acc, "acc")[front + 2] + addend
-        else:
-            scale, bias = self._read_ahead(m, "scale", "bias")
-            addend = self._addend(m, place[0], bias, "scale_shift")
-            total = multiply_add(m, self.acc, scale, addend, kind="scale")
+            return self._learned_current(m, place, self._learned_bias(m, place, neuron))
+        scale, bias = self._read_ahead(m, "scale", "bias")
+        addend = self._addend(m, place[0], bias, "scale_shift")
+        total = multiply_add(m, self.acc, scale, addend, kind="scale")
         exact = self._shifted(place[front + 2], total, "scale_shift")
         current, over = Signal(signed(engine.u_width)), Signal()
         m.d.sync += Cat(current, over).eq(self._saturate(place[front + 2], exact))
         return current, over
+
+    def _learned_current(self, m: Module, place: Delay, bias: Value) -> tuple[Value, Value]:
+        """As `_current`: what all layers add has the same place; clamped behind the registers."""
+        front, shifts = self.engine.front, self._shifts("scale_shift")
+        most, acc = max(shifts), Delay(m, self.acc, "acc")[front + 1]
+        moved = choose(place[front + 1], shifts, lambda s: acc.shift_left(most - s))
+        word = Signal.like(moved, name="acc_moved", reset_less=True)
+        m.d.sync += word.eq(moved)
+        later = Delay(m, bias, "bias", first=1)[2]
+        addend = choose(
+            place[front + 2], shifts, lambda s: below_point(later, s).shift_left(most - s)
+        )
+        exact = (word + addend).shift_right(most)
+        widths = [spec.u_format.width for spec in self.engine.layers]
+        both = saturate_late(m, place[front + 3], exact, widths)
+        return both[:-1].as_signed(), both[-1]
 
     def _learned_constants(self, m: Module) -> tuple[Value, Value]:
         """Return `alpha` and `rho` at stage 4 of those behind, as their logarithms are now."""

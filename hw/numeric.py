@@ -35,6 +35,22 @@ def saturate_each(place: Value, word: Value, widths: Sequence[int]) -> Value:
     return choose(place, widths, clamp)
 
 
+def saturate_late(m: Module, place: Value, word: Value, widths: Sequence[int]) -> Value:
+    """As `saturate_each`, a clock later: `place` is that of then; clamped behind the registers."""
+    wide = max(widths)
+    low, negative = Signal(wide, name="low", reset_less=True), Signal(reset_less=True)
+    m.d.sync += [low.eq(word), negative.eq(word[-1])]
+
+    def clamp(width: int) -> Value:
+        over, upper = Signal(name=f"over{width}", reset_less=True), word[width - 1 :]
+        m.d.sync += over.eq(upper.any() & ~upper.all())
+        end = Cat((~negative).replicate(width - 1), negative)
+        clamped = Mux(over, end, low[:width])
+        return Cat(clamped, clamped[-1].replicate(wide - width), over)
+
+    return choose(place, widths, clamp)
+
+
 def round_shift(value: Value, shift: int) -> Value:
     """`value / 2**shift` to the nearest integer, half up."""
     return (value + (1 << shift >> 1)) >> shift
