@@ -7,7 +7,8 @@ enum { HELLO = 1, REQUEST, STEPS, ACK, RESEND };                     /* frames o
 enum { WELCOME = 9, RESPONSE, OUTPUT, PROBE, DEVICE_ACK, REFUSED, GAP }; /* of a device */
 enum { BEGINS = 1, TARGETED = 2, FROZEN = 4, IS_ERROR = 8 };            /* flags of a record */
 enum { ID = 0x00, VERSION = 0x04, HASH = 0x08, CTRL = 0x0c, STATUS = 0x10 }; /* registers */
-enum { HALT = 1, CLEAR = 2, IDLE = 1 };
+enum { HALT = 1, CLEAR = 2, IDLE = 1, SENSES = 1 };
+#define SENSOR_CTRL 0x80000020u
 enum { LINK_VERSION = 1, CHIP_VERSION = 1, HEADER = 4, CRC = 4, WRITES = 1, CLEARS = 1 };
 enum { STANDSTILL = 4 }; /* time-outs, while the device is heard, until it counts as stuck */
 #define IDENTITY 0x564c4531u
@@ -631,6 +632,20 @@ static vle_error check_targets(const vle_device *d, const vle_lesson *g, const j
     return VLE_OK;
 }
 
+/* Frames must come from the sensor, or from the host; a board without one is asked once. */
+static vle_error check_source(vle_device *d, uint32_t sensor) {
+    uint32_t control = 0;
+    if (!d->session) return VLE_ERROR_CLOSED;
+    if (!d->sensorless) {
+        const vle_error error = vle_read(d, SENSOR_CTRL, &control, 1);
+        if (error == VLE_ERROR_REFUSED)
+            d->sensorless = 1;
+        else if (error)
+            return error;
+    }
+    return (d->sensorless ? 0 : control & SENSES) == sensor ? VLE_OK : VLE_ERROR_SOURCE;
+}
+
 /* Reset where asked for, and run. */
 static vle_error run(vle_device *d, const vle_lesson *lesson, int learns) {
     const vle_model *m = d->model;
@@ -652,6 +667,7 @@ static vle_error run(vle_device *d, const vle_lesson *lesson, int learns) {
     j.delay = aligned && learns ? m->layers : 0;
     j.records = lesson->steps * j.hold + (learns ? j.delay : j.skipped);
     j.frames = j.records;
+    if ((error = check_source(d, 0))) return error;
     if (!(lesson->options & VLE_RUN_CONTINUE) && (error = vle_reset(d))) return error;
     error = drive(d, &j);
     if (!error) d->clamped += clamped;
@@ -680,7 +696,8 @@ vle_error vle_run_raw(vle_device *d, const int32_t *x, size_t steps, int32_t *y)
 
 vle_error vle_listen(vle_device *d, size_t frames, float *y, int32_t *y_raw) {
     job j = {0};
-    if (!d->session) return VLE_ERROR_CLOSED;
+    const vle_error error = check_source(d, SENSES);
+    if (error) return error;
     j.given.steps = j.frames = frames;
     j.given.out = y;
     j.given.out_raw = y_raw;
@@ -701,6 +718,7 @@ const char *vle_strerror(vle_error error) {
     case VLE_ERROR_REFUSED: return "the device has refused an access";
     case VLE_ERROR_BUSY: return "the chip is not idle in time";
     case VLE_ERROR_CLOSED: return "there is no session";
+    case VLE_ERROR_SOURCE: return "the frames come from the sensor, or to listen, from the host";
     }
     return "unknown error";
 }

@@ -29,7 +29,8 @@ typedef enum {
     VLE_ERROR_HASH,     /* the chip was made from another bundle */
     VLE_ERROR_REFUSED,  /* an access to a register or a memory */
     VLE_ERROR_BUSY,     /* the chip is not idle in time */
-    VLE_ERROR_CLOSED    /* no session: vle_open has not been called, or the session is over */
+    VLE_ERROR_CLOSED,   /* no session: vle_open has not been called, or the session is over */
+    VLE_ERROR_SOURCE    /* frames come from the sensor, or where one listens to it from the host */
 } vle_error;
 
 /* What an error means, in a few words; never NULL. */
@@ -105,6 +106,7 @@ typedef struct {
     uint16_t column;
     vle_cursor cursor, begin[VLE_IN_FLIGHT];
     uint8_t code, left, started, bad;            /* COBS */
+    uint8_t sensorless;                          /* the board has no sensor: known */
     uint16_t fill, length;
     uint8_t chunk_at, chunk_end;
     uint8_t chunk[64], body[VLE_BODY_MAX], out[VLE_BODY_MAX], line[VLE_LINE_MAX];
@@ -148,7 +150,8 @@ vle_error vle_run_raw(vle_device *device, const int32_t *x, size_t steps, int32_
 vle_error vle_run_lesson(vle_device *device, const vle_lesson *lesson);
 /* Learn while running: one update per step. */
 vle_error vle_learn(vle_device *device, const vle_lesson *lesson);
-/* Output frames that come without being asked for (a device with a sensor): waits for `frames`. */
+/* The answers to the next `frames` frames of the sensor, while that is their source (SENSOR_CTRL);
+ * meanwhile, all calls above but vle_reset are VLE_ERROR_SOURCE, and this one is when it is not. */
 vle_error vle_listen(vle_device *device, size_t frames, float *y, int32_t *y_raw);
 
 /* Registers and memories at byte addresses that go up by 4. */

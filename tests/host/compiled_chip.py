@@ -12,8 +12,8 @@ from vle.errors import DeviceError
 from vle.host.registers import RegisterMap
 
 
-class LearningChip:
-    """A chip that learns: words of 2 bytes.
+class CompiledChip:
+    """A chip whose words are of 2 bytes.
 
     Parameters
     ----------
@@ -24,10 +24,18 @@ class LearningChip:
     probing = False
 
     def __init__(self, chip: ChipSpec) -> None:
-        self.model, network = ModelChip(chip), chip.network
-        self.inputs, self.outputs = network.layers[0].inputs, network.layers[-1].outputs
-        formats = (network.layers[0].x_format, network.layers[-1].rate_format)
-        assert all(9 <= fmt.width <= 16 for fmt in formats)
+        self.network = chip.network
+        first, last = self.network.layers[0], self.network.layers[-1]
+        self.inputs, self.outputs = first.inputs, last.outputs
+        assert all(9 <= fmt.width <= 16 for fmt in (first.x_format, last.rate_format))
+
+
+class LearningChip(CompiledChip):
+    """A chip that learns."""
+
+    def __init__(self, chip: ChipSpec) -> None:
+        super().__init__(chip)
+        self.model = ModelChip(chip)
 
     def clear(self) -> None:
         self.model.write([self.model.map.address["CTRL"]], [2])
@@ -48,21 +56,12 @@ class LearningChip:
         return 0
 
 
-class StillChip:
-    """A chip that does not learn: its registers, and one window of weights.
-
-    Parameters
-    ----------
-    chip
-        What it is a chip of.
-    """
-
-    probing = False
+class StillChip(CompiledChip):
+    """A chip that does not learn: its registers, and one window of weights."""
 
     def __init__(self, chip: ChipSpec) -> None:
-        self.network, found = chip.network, RegisterMap.of_json(register_map(chip).json)
-        self.inputs = self.network.layers[0].inputs
-        self.outputs = self.network.layers[-1].outputs
+        super().__init__(chip)
+        found = RegisterMap.of_json(register_map(chip).json)
         values = {"ID": IDENTITY, "VERSION": VERSION, "HASH": found.hash, "CTRL": 0, "STATUS": 1}
         self.words = {found.address[name]: word for name, word in values.items()}
         self.ctrl = found.address["CTRL"]

@@ -36,6 +36,7 @@ from model_chip import ModelChip
 
 from vle.compiler import compile_model
 from vle.compiler.circuit.registers import IDENTITY, VERSION
+from vle.host.board import ADDRESS
 from vle.host.bundle import Bundle
 from vle.host.device import Device
 
@@ -161,6 +162,36 @@ def test_failures_are_named_in_time(what, after, says, checked, tmp_path):
     begin = time.monotonic()
     assert Line(device).run(program, tmp_path, STEPS, RETRY) == (1, says + "\n")
     assert time.monotonic() - begin < 6
+
+
+class Sensing(StillChip):
+    """A chip on a board whose sensor has seen three frames once it is switched on."""
+
+    control, device = 0, None
+
+    def access(self, address: int, word: int | None) -> int:
+        if address != ADDRESS["SENSOR_CTRL"]:
+            return super().access(address, word)
+        if word is not None:
+            self.control = word
+            for k in range(3 * (word & 1)):
+                self.device.step(np.full(self.inputs, 1000 * k))
+        return self.control
+
+
+def test_frames_of_a_sensor_are_none_of_the_host_s(checked, tmp_path):
+    design = still_design(aligned=False)
+    design.save(tmp_path / "bundle")
+    program = build(checked, tmp_path, SOURCES / "source.c")
+    chip = Sensing(design.chip)
+    chip.device = device = LinkDevice(chip)
+    code, said = Line(device).run(program)
+    assert code == 0, said
+    network, state, want = design.network, design.network.reset(), []
+    for k in (0, 0, 1, 2):  # the first one is the host's
+        state, _ = network.step(state, np.full((1, chip.inputs), 1000 * k), False)
+        want += state.layers[-1].r[0].tolist()
+    assert list(map(int, said.split())) == want
 
 
 def test_another_bundle_is_refused(checked, tmp_path):

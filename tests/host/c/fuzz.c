@@ -8,10 +8,11 @@
 
 #include "vle.h"
 
+#define SENSOR_CTRL 0x80000020u
 enum { STEPS = 5, LEARNS = 1, IN = 3, OUT = 2 };
 
 static uint64_t state;
-static uint32_t ticks;
+static uint32_t ticks, where;
 static uint64_t bytes, frames, opened, done[16];
 static uint8_t queue[2048], old[2048], session, sequence, request, writes, asked;
 static size_t at, end, old_end;
@@ -90,7 +91,10 @@ static void device(void) {
         body[6] = (uint8_t)(draw(40) == 0);
         const uint32_t id[3] = {0x564c4531u, 1, 0x1234u};
         for (unsigned k = 0; k < 4 * words; k++) {
-            const uint32_t word = words == 3 ? id[k / 4] : draw(9) ? 1 : draw(256);
+            const uint32_t word = words == 3              ? id[k / 4]
+                                  : where == SENSOR_CTRL ? draw(2)
+                                  : draw(9)              ? 1
+                                                         : draw(256);
             body[7 + k] = (uint8_t)(word >> 8 * (k % 4));
         }
         count += writes ? 3 : 3 + 4 * words;
@@ -154,7 +158,11 @@ static int port_write(void *user, const uint8_t *from, size_t count) {
     if (crc_of(body, size - 4) !=
         (c[0] | (uint32_t)c[1] << 8 | (uint32_t)c[2] << 16 | (uint32_t)c[3] << 24)) abort();
     session = body[1];
-    if (body[0] >> 4 == 2) request = body[2], writes = body[4], asked = body[5];
+    if (body[0] >> 4 == 2) {
+        request = body[2], writes = body[4], asked = body[5];
+        where = body[6] | (uint32_t)body[7] << 8 | (uint32_t)body[8] << 16 |
+                (uint32_t)body[9] << 24;
+    }
     if (body[0] >> 4 == 1) sequence = 0;
     return draw(100000) ? 0 : -1;
 }
@@ -206,7 +214,7 @@ int main(int count, char **told) {
         d->timeout_ms = 500 + draw(3000);
         for (int k = 0; !error && k < 20 && d->session; k++) use(d);
         vle_close(d);
-        if (error > VLE_ERROR_CLOSED || !*vle_strerror(error)) abort();
+        if (error > VLE_ERROR_SOURCE || !*vle_strerror(error)) abort();
     }
     free(d);
     printf("bytes %llu frames %llu opened %llu calls", (unsigned long long)bytes,
