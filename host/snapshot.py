@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from vle.host import parameters, state
 from vle.host.checks import instance
 from vle.host.chip import Chip, Raw
+from vle.host.files import write_whole
 
 FORMAT, VERSION = "vle-snapshot", 1
 
@@ -46,15 +46,7 @@ class Snapshot:
         arrays: dict[str, NDArray[Any]] = {"head": np.array(json.dumps(head)), **words}
         data = io.BytesIO()
         np.savez_compressed(data, allow_pickle=False, **arrays)
-        target = Path(path)
-        handle, staged = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data.getvalue())
-            Path(staged).replace(target)
-        except BaseException:
-            Path(staged).unlink(missing_ok=True)
-            raise
+        write_whole(path, data.getvalue())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
