@@ -5,9 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import os
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -19,12 +16,13 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from vle.errors import TransportError, VleError
+from vle.command import leave
+from vle.errors import TransportError
 from vle.host.device import Device
+from vle.host.files import write_whole
 from vle.host.open import open_device
 from vle.host.programming import program
 
-BAD_INPUT, INTERRUPTED = 2, 130
 FILE = click.Path(path_type=Path)
 
 
@@ -38,6 +36,7 @@ FILE = click.Path(path_type=Path)
     metavar="ADDRESS",
     help="serial:PORT[?baud=N], spi:PATH[?hz=N], sim:DIR or axi:DIR  [default: sim:BUNDLE]",
 )
+@click.option("--baud", type=int, help="of a serial device, unless the bundle says it")
 @click.option("--program", "load", is_flag=True, help="load the bitstream into the board before")
 @click.option(
     "--aligned/--as-it-comes",
@@ -52,13 +51,14 @@ def command(
     data: Path,
     output: Path | None,
     address: str | None,
+    baud: int | None,
     load: bool,
     aligned: bool | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
     """Run DATA, a .npy of shape (T, inputs) or (T, batch, inputs), through the design in BUNDLE."""
-    x = _array(data)
+    x, address = _array(data), _address(bundle, address, baud)
     watched = Console(stderr=True, quiet=quiet)
     if output is not None and not output.resolve().parent.is_dir():
         raise ValueError(f"{output}: its folder must be there")
@@ -67,13 +67,15 @@ def command(
     if load:
         with _bar(watched, "programming", 1.0) as bar:
             program(bundle, progress=bar.reach)
-    with _opened(bundle, address or f"sim:{bundle}", watched) as device:
+    with _opened(bundle, address, watched) as device:
         steps, begin = int(np.prod(x.shape[:-1])), time.monotonic()
         with _bar(watched, "running", steps) as bar:
             y = device.run(x, aligned=aligned, progress=bar.advance)
-        facts = _facts(device, address or f"sim:{bundle}", steps, time.monotonic() - begin)
+        facts = _facts(device, address, steps, time.monotonic() - begin)
     if output is not None:
-        _write(output, y)
+        answers = io.BytesIO()
+        np.save(answers, y)
+        write_whole(output, answers.getvalue())
         facts["output"] = str(output)
     if as_json:
         click.echo(json.dumps(facts))
@@ -83,21 +85,16 @@ def command(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command; leave with 0, or with 2 and one line for what cannot be done."""
-    try:
-        code = command.main(arguments, prog_name="vle-run", standalone_mode=False)
-    except click.ClickException as error:
-        code = _said(error.format_message(), BAD_INPUT)
-    except (click.Abort, KeyboardInterrupt):
-        code = _said("interrupted", INTERRUPTED)
-    except (VleError, ValueError, OSError) as error:
-        code = _said(" ".join(str(error).split()), BAD_INPUT)
-    sys.exit(code)
+    """Run the command, and leave as all of ours do."""
+    leave(command, "vle-run", arguments)
 
 
-def _said(text: str, code: int) -> int:
-    click.echo(f"vle-run: error: {text}", err=True)
-    return code
+def _address(bundle: Path, address: str | None, baud: int | None) -> str:
+    if baud is None:
+        return address or f"sim:{bundle}"
+    if address is None or not address.startswith("serial:") or "?" in address:
+        raise ValueError("--baud must go with --device serial:PORT")
+    return f"{address}?baud={baud}"
 
 
 def _array(path: Path) -> NDArray[Any]:
@@ -158,20 +155,6 @@ def _facts(device: Device, address: str, steps: int, seconds: float) -> dict[str
         "inputs_clamped": device.input_saturation,
         "words_clamped": int(device.saturation().sum()),
     }
-
-
-def _write(path: Path, y: NDArray[np.float64]) -> None:
-    """Write an array whole or not at all."""
-    data = io.BytesIO()
-    np.save(data, y)
-    handle, staged = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.resolve().parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data.getvalue())
-        Path(staged).replace(path)
-    except BaseException:
-        Path(staged).unlink(missing_ok=True)
-        raise
 
 
 if __name__ == "__main__":

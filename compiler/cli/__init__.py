@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from vle.command import leave
 from vle.compiler.cli.command import NAME, command
-from vle.compiler.cli.main import leave
 
 __all__ = ["main"]
 

@@ -78,6 +78,8 @@ def reported(verbose: bool, name: str) -> Iterator[list[int]]:
     code = [0]
     try:
         yield code
+    except BrokenPipeError:
+        raise
     except (VleError, OSError) as error:
         code[0] = BAD_INPUT
         _say(error, f"{name}: error: {error}", verbose)

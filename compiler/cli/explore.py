@@ -12,9 +12,9 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from vle.command import leave
 from vle.compiler.cli.command import PATH, reported
 from vle.compiler.cli.goal import WidthList
-from vle.compiler.cli.main import leave
 from vle.compiler.planning.boards import BOARDS
 from vle.errors import CompileError
 

@@ -129,6 +129,18 @@ def test_nothing_half_written_stays(made, port, data, capsys, error):
         assert sorted(tmp_path.iterdir()) == before
 
 
+def test_the_rate_of_a_line_is_an_option(made, data, capsys):
+    folder, path = made[1], data[0]
+    with Port(LinkDevice(StillChip(made[0].chip)), baud=230_400) as slow:
+        at = ("--device", f"serial:{slow.path}", "--baud", 230_400)
+        code, out, err = run(capsys, folder, path, *at, "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["device"] == f"{at[1]}?baud=230400"
+    for given in ((), ("--device", f"sim:{folder}"), ("--device", f"{at[1]}?baud=9600")):
+        code, _, err = run(capsys, folder, path, *given, "--baud", 230_400)
+        assert (code, err) == (2, "vle-run: error: --baud must go with --device serial:PORT\n")
+
+
 def test_the_board_is_programmed_before(made, port, data, capsys, monkeypatch):
     tmp_path = data[0].parent
     tool, folder = tmp_path / "loader", tmp_path / "board"
