@@ -8,15 +8,20 @@ from amaranth.sim import Simulator
 from conftest import SEED
 from expected import expected
 from flash_model import FlashModel
+from sensor_models import MCP3208, Mcp
 from test_standalone import FLASH, plain_chip
 
 from vle.compiler.circuit.link import LinkSpec
+from vle.compiler.circuit.registers import CTRL
 from vle.host.board import Board
 from vle.host.link.line import Timing
+from vle.host.link.records import WordBytes
 from vle.host.link.requests import Registers
 from vle.host.link.session import Session
+from vle.host.link.transport import LinkTransport
 from vle.hw.shell import Shell
-from vle.hw.standalone.parts import Parts
+from vle.hw.standalone.parts import Adc, Parts
+from vle.hw.standalone.scaler import scaled
 from vle.hw.standalone.standalone import Standalone
 from vle.hw.top import Top
 
@@ -106,3 +111,25 @@ def test_a_host_reaches_timer_and_flash_over_the_link():
     want = expected(chip.network, frames, np.arange(6) == 0).outputs
     assert np.array_equal(got, want)
     assert board.steps == 6
+
+
+def test_a_host_listens_to_a_sensor_and_then_has_its_turn():
+    chip = plain_chip()
+    parts = Parts(CLOCK_HZ, sensor=Adc("mcp3208", (0, 1)), period=2000, sensing=True)
+    adc = Mcp(MCP3208, CLOCK_HZ, 12, lambda channel: 100 + channel)
+    line = SimulatedShell(chip, parts, (adc, lambda alone: alone.sensor))
+    transport = LinkTransport(Session(line, clear=True), WordBytes(2, 2, 2))
+    board = Board(transport)
+    assert board.senses
+    got = np.concatenate([transport.listen(count, 2, None) for count in (1, 3)])
+    width = chip.network.layers[0].x_format.width
+    words = [scaled(100 + channel, 0, width - 13, width) for channel in (0, 1)]
+    want = expected(chip.network, np.array([words] * 6)).outputs
+    assert any(np.array_equal(got, want[first : first + 4]) for first in range(3))
+    board.listen_to_host()
+    assert not board.senses
+    board.period = 0
+    transport.write([4 * CTRL.address], [CTRL.mask("clear")])
+    frames = random_chips.frames(np.random.default_rng(SEED), chip.network, 4).astype(np.int32)
+    answers = transport.exchange(frames, np.arange(4) == 0, 2)
+    assert np.array_equal(answers, expected(chip.network, frames, np.arange(4) == 0).outputs)
