@@ -7,7 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Member
 
 from vle.compiler.circuit.geometry import Engine as Geometry
-from vle.compiler.circuit.latency import PRODUCT_STAGE, tree_stages
+from vle.compiler.circuit.latency import PAIRS, PRODUCT_STAGE, tree_stages
 from vle.compiler.circuit.registers import neuron_kinds, tables
 from vle.hw.group_queue import GroupQueue
 from vle.hw.neurons import NeuronPipeline
@@ -122,7 +122,7 @@ class Engine(wiring.Component):
         m.d.comb += [
             queue.i_valid.eq(synapses.o_valid),
             queue.i.eq(synapses.o),
-            queue.i_flags.eq(flags[PRODUCT_STAGE + tree_stages(self.engine.simd) + 1]),
+            queue.i_flags.eq(flags[PRODUCT_STAGE + tree_stages(self.engine.simd, PAIRS) + 1]),
             neurons.valid.eq(queue.o_valid),
             neurons.acc.eq(queue.o),
             neurons.flags.eq(queue.o_flags),

@@ -7,7 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Member, Out
 
 from vle.compiler.circuit.geometry import Engine
-from vle.compiler.circuit.latency import PRODUCT_STAGE, RADIX, tree_stages
+from vle.compiler.circuit.latency import PAIRS, PRODUCT_STAGE, RADIX, tree_stages
 from vle.compiler.circuit.registers import lane_bits
 from vle.compiler.learning.errors import SUM_WIDTH
 from vle.compiler.learning.updates import SIGNAL_WIDTH
@@ -23,7 +23,7 @@ class SynapseArray(wiring.Component):
     """Row sums of a group: `acc[p] = sum over tiles and lanes of weight * operand`.
 
     One word of all `pe * simd` weights per clock. From the issue of a group's last tile to its
-    sums: `5 + tree_stages(simd)` clocks; nothing in it ever waits.
+    sums: `5 + tree_stages(simd, PAIRS)` clocks; nothing in it ever waits.
 
     Where its layers learn, the same word also gives sums over rows, `sum_j = sum over groups and
     rows of weight * e` (`ColumnSums`), and is written back as `weight + signal * heard`
@@ -107,12 +107,13 @@ class SynapseArray(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        engine, sums_stage = self.engine, PRODUCT_STAGE + tree_stages(self.engine.simd)
+        engine = self.engine
+        sums_stage = PRODUCT_STAGE + tree_stages(engine.simd, PAIRS)
         weights = self._weights(m)
         first, last = Delay(m, self.first, "first"), Delay(m, self.valid & self.last, "last")
         products, accumulators = self._products(m, weights), []
         for row in range(engine.pe):
-            total = self._tree(m, products[row * engine.simd :][: engine.simd])
+            total = self._tree(m, products[row * engine.simd :][: engine.simd], PAIRS)
             acc = Signal(signed(engine.acc_width), name=f"acc{row}")
             m.d.sync += acc.eq(Mux(first[sums_stage], 0, acc) + total)
             accumulators.append(acc)
@@ -219,11 +220,11 @@ class SynapseArray(wiring.Component):
         return product.o
 
     @staticmethod
-    def _tree(m: Module, words: list[Value]) -> Value:
-        """Sum, `RADIX` words per stage."""
+    def _tree(m: Module, words: list[Value], radix: int = RADIX) -> Value:
+        """Sum, `radix` words in the first stage, `RADIX` in the others."""
         while len(words) > 1:
-            sums = [sum(words[k : k + RADIX]) for k in range(0, len(words), RADIX)]
-            words = []
+            sums = [sum(words[k : k + radix]) for k in range(0, len(words), radix)]
+            words, radix = [], RADIX
             for total in sums:
                 register = Signal.like(total, name="sum")
                 m.d.sync += register.eq(total)

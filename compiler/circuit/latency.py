@@ -31,7 +31,8 @@ PRODUCT_STAGE = 4
 CURRENT_STAGE = 3
 PROSP_STAGE = 7
 STATE_LOOP = 7  # a neuron's potential, once read, is back in memory this much later
-RADIX = 4  # words added per stage of the tree
+RADIX = 4  # words added per stage of a tree of sums
+PAIRS = 2  # in the first stage of rows' sums: wires from many multipliers to one sum are long
 QUEUE_LATENCY = 2  # of the output queue, word in to word out
 UPDATE_STAGE = 6  # of a new weight at the write port of its memory
 UPDATE_LOOP = UPDATE_STAGE + 1  # between two issues of the same word of weights, at least
@@ -39,17 +40,17 @@ LOOKED_AHEAD = 1  # clocks by which a scheduler knows before a pass begins that 
 SUM_READ = 2  # of a column's sum, asked for to word out
 
 
-def tree_stages(simd: int) -> int:
-    """Count the registered stages of the sum over SIMD."""
-    stages = 0
-    while simd > 1:
-        simd, stages = -(-simd // RADIX), stages + 1
+def tree_stages(words: int, first: int = RADIX) -> int:
+    """Count the registered stages of a sum, `first` words in the first stage, `RADIX` in others."""
+    stages, radix = 0, first
+    while words > 1:
+        words, stages, radix = -(-words // radix), stages + 1, RADIX
     return stages
 
 
 def synapse_stages(simd: int) -> int:
     """From the issue of a group's last tile to its first row at the neurons."""
-    return PRODUCT_STAGE + tree_stages(simd) + 2
+    return PRODUCT_STAGE + tree_stages(simd, PAIRS) + 2
 
 
 def sum_stage(pe: int) -> int:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from vle.compiler.activation import PiecewiseLinear, Table
 from vle.compiler.circuit.folding import ChipSpec
 from vle.compiler.circuit.geometry import Engine
-from vle.compiler.circuit.latency import RADIX
+from vle.compiler.circuit.latency import PAIRS, RADIX
 from vle.compiler.circuit.registers import counter_names
 from vle.compiler.circuit.windows import error_kinds, lay_out_regions, neuron_kinds
 from vle.compiler.learning.errors import SUM_WIDTH
@@ -140,20 +140,22 @@ def total(width: int, words: int) -> float:
     return width * (1 + 2 * (words - 2)) if words > 1 else 0.0
 
 
-def tree(width: int, words: int) -> float:
-    """Look-up tables of a tree of sums, `RADIX` words per stage."""
+def tree(width: int, words: int, radix: int = RADIX) -> float:
+    """Look-up tables of a tree of sums, `radix` words in the first stage, `RADIX` in the others."""
     luts = 0.0
     while words > 1:
-        whole, rest = divmod(words, RADIX)
-        width += 2
-        luts += whole * total(width, RADIX) + total(width, rest)
-        words = whole + (rest > 0)
+        whole, rest = divmod(words, radix)
+        width += (radix - 1).bit_length()
+        luts += whole * total(width, radix) + total(width, rest)
+        words, radix = whole + (rest > 0), RADIX
     return luts
 
 
 def _row_sum(engine: Engine) -> float:
     """Tree over SIMD, and the accumulator, whose old value is left out in a row's first tile."""
-    return tree(engine.weight_width + engine.operand_width, engine.simd) + 2 * engine.acc_width
+    return (
+        tree(engine.weight_width + engine.operand_width, engine.simd, PAIRS) + 2 * engine.acc_width
+    )
 
 
 def _operands(engine: Engine) -> float:
