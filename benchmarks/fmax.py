@@ -55,15 +55,10 @@ def place(board: Board, seeds: range, clock_hz: float, folder: Path, say) -> lis
     given = (f"--{size[1]}k", "--package", "CABGA381", "--speed", "6", "--json", "top.json")
     options = (*given, *TOOLS["ecp5"].options, "--out-of-context", "--timing-allow-fail")
     tool = program(*TOOLS["ecp5"].place)
-    commands = [
-        Command(
-            "nextpnr",
-            (*tool, *options, "--freq", f"{clock_hz / 1e6}", "--seed", str(seed))
-            + ("--report", f"seed{seed}.json"),
-            f"seed {seed}",
-        )
-        for seed in seeds
-    ]
+    commands = []
+    for seed in seeds:
+        own = ("--freq", f"{clock_hz / 1e6}", "--seed", str(seed), "--report", f"seed{seed}.json")
+        commands.append(Command("nextpnr", (*tool, *options, *own), f"seed {seed}"))
     run_all(commands, folder, say)
     reports = [(folder / f"seed{seed}.json").read_text() for seed in seeds]
     return [

@@ -118,8 +118,8 @@ class Control(wiring.Component):
             m.d.sync += [done.eq(1), word.eq(either(_each(here, values.values())))]
             m.d.sync += error.eq(Mux(self.bus.read, ~here.any(), ~self._writable(here, values)))
         written = self._written(m)
-        for bit, register in zip(here, values, strict=True):
-            with m.If(answers & self.bus.write & bit):
+        for place, register in enumerate(values):
+            with m.If(answers & self.bus.write & here[place]):
                 m.d.sync += written.get(register.name, [])
         m.d.sync += standing.eq(counting)
         with m.If(counting & standing):
@@ -149,7 +149,7 @@ class Control(wiring.Component):
 
     def _writable(self, here: Signal, registers: Iterable[Register]) -> Value:
         """Whether the register at the address can be written."""
-        return Cat(bit for bit, r in zip(here, registers, strict=True) if r.access != "r").any()
+        return Cat(here[k] for k, r in enumerate(registers) if r.access != "r").any()
 
     def _written(self, m: Module) -> dict[str, list]:
         """Return what a write does, by register."""
@@ -193,4 +193,4 @@ class Control(wiring.Component):
 
 def _each(here: Signal, words: Iterable[ValueLike]) -> list[Value]:
     """Return the words whose bits are set, 0 for others."""
-    return [Mux(bit, word, 0) for bit, word in zip(here, words, strict=True)]
+    return [Mux(here[k], word, 0) for k, word in enumerate(words)]

@@ -124,4 +124,4 @@ class BusDecoder(wiring.Component):
 
 def _selected(here: Value, words: Iterable[Value]) -> Value:
     """Return the word whose bit is set, 0 where none is."""
-    return either([Mux(bit, word, 0) for bit, word in zip(here, words, strict=False)])
+    return either([Mux(here[k], word, 0) for k, word in enumerate(words)])
