@@ -110,6 +110,7 @@ def show(found: dict[str, Any]) -> None:
 @click.option("--calibration", type=click.Path(exists=True), default=str(CALIBRATION))
 @click.option("--board", default="ulx3s-85f", help="A board with an ECP5.")
 @click.option("--lanes", type=int, help="By default 48, or 32 where it learns.")
+@click.option("--luts", type=int, help="Look-up tables to stay below, if that can be.")
 @click.option("--learning", is_flag=True, help="A chip that learns.")
 @click.option("--seeds", type=click.IntRange(1), default=5, help="How many, from 1 on.")
 @click.option("--clock", type=float, default=120.0, help="What placing aims at, in MHz.")
@@ -121,7 +122,7 @@ def main(board: str, seeds: int, clock: float, out: str, **given: Any) -> None:
     with CONSOLE.status("compiling") as status:
         given["lanes"] = given["lanes"] or LANES[given["learning"]]
         given["calibration"] = np.load(given["calibration"])
-        design = compile_model(**given)
+        design = compile_model(board=target, **given)
         status.update("synthesising")
         synthesise(design.chip, target, folder)
         runs = place(target, range(1, seeds + 1), clock * 1e6, folder, status.update)

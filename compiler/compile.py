@@ -50,6 +50,7 @@ def compile_model(
     input_range: tuple[ArrayLike, ArrayLike] | None = None,
     lanes: int | None = None,
     board: str | Board | None = None,
+    luts: int | None = None,
     weight_bits: int | Sequence[int] | None = None,
     rate_bits: int = 16,
     potential_bits: int = 24,
@@ -78,6 +79,8 @@ def compile_model(
     board
         Name of a board in `vle.compiler.planning.boards`: as many lanes as it holds, or `lanes`
         of them.
+    luts
+        Look-up tables of the board to stay below, if that can be; fewer build sooner.
     weight_bits
         Bits of a weight, 2..16, or those of each layer; by default 16.
     rate_bits, potential_bits
@@ -113,6 +116,7 @@ def compile_model(
     asked = (*set(weight), rate_bits, potential_bits) != DEFAULT_BITS or goal is not None
     widths = _widths(weight=max(weight), rate=rate_bits, potential=potential_bits)
     target = board_named(board) if isinstance(board, str) else board
+    planned = partial(plan, lanes=lanes, board=target, luts=luts)
     options = (LearningOptions() if learning else None) if isinstance(learning, bool) else learning
     asked |= options is not None and options.ranged
     pattern = Design.load(like) if isinstance(like, str | os.PathLike) else like
@@ -137,7 +141,7 @@ def compile_model(
         if formats is None and options is None and (wanted.judged or rate_bits < BELOW):
             labelled = _labelled(network, calibration, goal)
             judge = Judge.of(network, known, widths, given, labelled)
-            chosen = choose(wanted, judge, partial(plan, lanes=lanes, board=target, explain=False))
+            chosen = choose(wanted, judge, partial(planned, explain=False))
             widths = replace(widths, weight=max(chosen.choice.weight))
         quantized = quantize(
             network,
@@ -150,11 +154,13 @@ def compile_model(
             choice=chosen.choice,
         )
         learns = learning_network(network, quantized.network, options)
-        folding = plan(quantized.network, lanes=lanes, board=target, learning=learns)
+        folding = planned(quantized.network, learning=learns)
     except CompileError as error:
         raise CompileError(error.message, file=error.file or file, node=error.node) from error
     if lanes is None and target is None:
         notes += (f"neither lanes nor a board: planned for {DEFAULT_LANES} lanes",)
+    if lanes is None and target is not None and luts is not None and luts < target.luts:
+        notes += (f"no lanes given: {folding.lanes}, of {luts} look-up tables, to be built soon",)
     chip = ChipSpec(quantized.network, folding, learns)
     build = _Build(network, known, quantized, chip, options)
     design = build.design(widths, target, notes + chosen.notes)

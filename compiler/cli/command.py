@@ -17,6 +17,7 @@ from vle.compiler.cli.bitstream import bitstream_options, build_bitstream, read_
 from vle.compiler.cli.goal import WidthList, goal_options, read_goal
 from vle.compiler.cli.terminal import Terminal
 from vle.compiler.planning.boards import BOARDS
+from vle.compiler.planning.build import QUICK_LUTS
 from vle.errors import CompileError, VleError
 
 if TYPE_CHECKING:
@@ -34,7 +35,11 @@ PATH = click.Path(path_type=Path)
 @click.option("--calibration", type=PATH, help="Recorded inputs as .npy or .npz: (T, [batch,] in).")
 @click.option("--input-range", nargs=2, type=float, help="Lowest and highest input. [-1 1]")
 @click.option("--board", help=f"Fill a board: {', '.join(BOARDS)}, or a .toml file.")
-@click.option("--lanes", type=int, help="Synapses worked on per clock.")
+@click.option(
+    "--lanes",
+    type=int,
+    help="Synapses worked on per clock. [what fits; with --bitstream what builds in minutes]",
+)
 @click.option(
     "--weight-bits", type=WidthList(), help="Bits of a weight, or those of each layer: 8,6,8. [16]"
 )
@@ -109,6 +114,8 @@ def _compile(
     from vle.compiler.circuit.registers import register_map  # noqa: PLC0415 - see `_design`
 
     build = read_build(options)
+    if build is not None and options["lanes"] is None:
+        options["luts"] = QUICK_LUTS[build.board.chip.family]
     target = output or Path("build") / model.stem
     design = _design(terminal, model, calibration, options, dt)
     made = None if build is None else build_bitstream(terminal, design, build, target)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
+
 from vle.compiler.circuit.folding import Folding
 from vle.compiler.learning.network import LearningNetwork
 from vle.compiler.network import NetworkSpec
@@ -19,6 +22,7 @@ def plan(
     *,
     lanes: int | None = None,
     board: Board | None = None,
+    luts: int | None = None,
     learning: LearningNetwork | None = None,
     explain: bool = True,
 ) -> Folding:
@@ -29,6 +33,9 @@ def plan(
 
     Parameters
     ----------
+    luts
+        Look-up tables of a board to stay below, if that can be: place and route takes longer the
+        more there are, and reaches lower clocks.
     explain
         Whether an error is to say what would fit, which takes more plans.
 
@@ -42,8 +49,16 @@ def plan(
     if board is None:
         some = candidates(network, DEFAULT_LANES if lanes is None else lanes, 0)
         return fastest(network, some, learning)
+    if luts is not None and luts < board.luts:
+        less = replace(board, luts=luts)
+        with suppress(CompileError):
+            return plan(network, lanes=lanes, board=less, learning=learning, explain=False)
     if lanes is not None:
-        fitting = within(network, board, learning, candidates(network, lanes, 0))
+        some = list(candidates(network, lanes, 0))
+        fitting = within(network, board, learning, some)
+        if len(fitting) < len(some):  # an engine costs so much that there is but one
+            alone = candidates(network, 2 * lanes, lanes)
+            fitting = within(network, board, learning, [*fitting, *alone])
         if fitting:
             return fastest(network, fitting, learning)
         if not explain:

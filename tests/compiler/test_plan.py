@@ -52,6 +52,25 @@ def test_any_number_of_lanes_is_kept_to(sizes, lanes, seed):
     assert cycles <= timing.steady_cycles(ChipSpec(spec, whole))
 
 
+def test_a_plan_that_is_to_be_built_soon_stays_below_its_tables():
+    board = BOARDS["ulx3s-85f"]
+    full, soon = (mlp(WIDE, board=board, luts=luts) for luts in (None, 8000))
+    assert 1 < soon.chip.folding.lanes < full.chip.folding.lanes
+    assert soon.report["board"]["luts"] == board.luts
+    assert fit(soon.chip, replace(board, luts=8000)).fits
+    assert any("8000 look-up tables" in note for note in soon.report["notes"])
+    assert mlp(WIDE, board=board, luts=1).chip == full.chip, "what cannot be is not tried"
+
+
+def test_so_many_lanes_in_fewer_tables():
+    """Fewer engines, or of another shape, where the fastest plan does not stay below."""
+    board, sizes = BOARDS["ulx3s-85f"], [1, *[53] * 6, 10]
+    fast, small = (mlp(sizes, board=board, lanes=48, luts=luts) for luts in (None, 10000))
+    assert fit(fast.chip, board).luts[0] > 10000
+    assert small.chip.folding.lanes > 40
+    assert fit(small.chip, replace(board, luts=10000)).fits
+
+
 @pytest.mark.parametrize("lanes", [1, 2, 3, 4, 6, 9])
 def test_small_plans_are_the_best_there_are(lanes):
     """Against every folding of two layers that fits the lanes."""
