@@ -54,9 +54,9 @@ def plan(
         with suppress(CompileError):
             return plan(network, lanes=lanes, board=less, learning=learning, explain=False)
     if lanes is not None:
-        some = list(candidates(network, lanes, 0))
-        fitting = within(network, board, learning, some)
-        if len(fitting) < len(some):  # an engine costs so much that there is but one
+        several = list(candidates(network, lanes, 0))
+        fitting = within(network, board, learning, several)
+        if len(fitting) < len(several):  # an engine costs so much that there is but one
             alone = candidates(network, 2 * lanes, lanes)
             fitting = within(network, board, learning, [*fitting, *alone])
         if fitting:
