@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, ValueLike
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -21,7 +21,7 @@ from vle.compiler.learning.network import LearningNetwork
 from vle.compiler.learning.rate import EXPONENT_WIDTH, MANTISSA_WIDTH
 from vle.hw.bus import BusSignature
 from vle.hw.counters import CountSignature
-from vle.hw.numeric import either
+from vle.hw.numeric import selected
 
 RATE_WIDTH = MANTISSA_WIDTH + EXPONENT_WIDTH
 
@@ -115,7 +115,7 @@ class Control(wiring.Component):
         answers = own & asked & ~done
         m.d.comb += counting.eq(answers & counted & self.bus.read)
         with m.If(answers & ~counting):
-            m.d.sync += [done.eq(1), word.eq(either(_each(here, values.values())))]
+            m.d.sync += [done.eq(1), word.eq(selected(here, values.values()))]
             m.d.sync += error.eq(Mux(self.bus.read, ~here.any(), ~self._writable(here, values)))
         written = self._written(m)
         for place, register in enumerate(values):
@@ -189,8 +189,3 @@ class Control(wiring.Component):
                 f"TAU_RATE[{layer}]": self.tau_rate[layer],
             }
         return found | {f"PROBE[{k}]": self.probe[k] for k in range(self.probes)}
-
-
-def _each(here: Signal, words: Iterable[ValueLike]) -> list[Value]:
-    """Return the words whose bits are set, 0 for others."""
-    return [Mux(here[k], word, 0) for k, word in enumerate(words)]

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from vle.compiler.circuit.registers import Region, RegisterMap, lane_bits
 from vle.hw.bus import BusSignature
-from vle.hw.numeric import either
+from vle.hw.numeric import selected
 
 READ_CLOCKS = 4
 
@@ -78,7 +76,7 @@ class BusDecoder(wiring.Component):
             with m.State("DECODE"):
                 m.d.sync += self.active.eq(Mux(opened, here, 0))
                 m.d.sync += self.bus.error.eq(~opened | ~(found | is_flag))
-                m.d.sync += [wait.eq(0), self.bus.r_data.eq(_selected(flag, self.flags))]
+                m.d.sync += [wait.eq(0), self.bus.r_data.eq(selected(flag, self.flags))]
                 with m.If(self.bus.write | ~opened | ~found):
                     m.next = "DONE"
                 with m.Else():
@@ -86,7 +84,7 @@ class BusDecoder(wiring.Component):
                 with m.If(self.bus.write & opened):
                     m.d.sync += [self.write.eq(here), self.flags_write.eq(flag)]
             with m.State("READ"):
-                m.d.sync += [wait.eq(wait + 1), self.bus.r_data.eq(_selected(here, self.r_data))]
+                m.d.sync += [wait.eq(wait + 1), self.bus.r_data.eq(selected(here, self.r_data))]
                 with m.If(wait == READ_CLOCKS - 1):
                     m.next = "DONE"
             with m.State("DONE"):
@@ -120,8 +118,3 @@ class BusDecoder(wiring.Component):
         """Whether the address is that of a flag word, a bit for each."""
         base = self.registers.flags_base
         return Cat(self.bus.addr == base + k for k in range(self.flag_count))
-
-
-def _selected(here: Value, words: Iterable[Value]) -> Value:
-    """Return the word whose bit is set, 0 where none is."""
-    return either([Mux(here[k], word, 0) for k, word in enumerate(words)])

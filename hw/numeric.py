@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from itertools import zip_longest
 
-from amaranth.hdl import Array, C, Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Array, C, Cat, Module, Mux, Signal, Value, ValueLike
 
 from vle.hw.primitives import Product
 
@@ -84,6 +84,11 @@ def either(words: list[Value]) -> Value:
     while len(words) > 1:
         words = [a | b for a, b in zip_longest(words[::2], words[1::2], fillvalue=C(0, 1))]
     return words[0]
+
+
+def selected(here: Value, words: Iterable[ValueLike]) -> Value:
+    """Return the word whose bit is set, 0 where none is."""
+    return either([Mux(here[k], word, 0) for k, word in enumerate(words)])
 
 
 def constant(value: int) -> Value:
