@@ -28,6 +28,7 @@ from vle.compiler.circuit.folding import ChipSpec
 from vle.compiler.planning.boards import Board, board_named
 from vle.compiler.planning.resources import fit
 from vle.hw.build.families import TOOLS
+from vle.hw.build.floorplan import floorplan
 from vle.hw.build.timing import Run, read_run
 from vle.hw.build.tools import Command, program, run_all
 from vle.hw.synthesis import PASSES, netlist
@@ -52,9 +53,11 @@ def place(board: Board, seeds: range, clock_hz: float, folder: Path, say) -> lis
     size = re.fullmatch(r"LFE5UM?5?G?-(\d+)F", board.device)
     if size is None:
         raise click.BadParameter(f"device must be an ECP5, not {board.device}", param_hint="board")
-    given = (f"--{size[1]}k", "--package", "CABGA381", "--speed", "6", "--json", "top.json")
+    device = (f"--{size[1]}k", "--package", "CABGA381")
+    given = (*device, "--speed", "6", "--json", "top.json")
     options = (*given, *TOOLS["ecp5"].options, "--out-of-context", "--timing-allow-fail")
     tool = program(*TOOLS["ecp5"].place)
+    floorplan(tool, device, folder, say)
     commands = []
     for seed in seeds:
         own = ("--freq", f"{clock_hz / 1e6}", "--seed", str(seed), "--report", f"seed{seed}.json")

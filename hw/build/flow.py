@@ -112,6 +112,11 @@ class _Attempt:
         self.say("generating the circuit")
         self._prepare(top, choices)
         self._synthesise()
+        if self.tools.floorplanned:
+            from vle.hw.build.floorplan import floorplan  # noqa: PLC0415 - scipy is an extra's
+
+            device = families.device_options(self.commands)
+            floorplan(program(*self.tools.place), device, self.folder, self.say)
         hz = float(self.hz)
         commands = families.place_commands(self.description, self.commands, seeds, hz)
         run_all(commands, self.folder, self.say)
