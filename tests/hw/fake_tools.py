@@ -41,6 +41,8 @@ def main(tool, *arguments):
         time.sleep(600)
     if tool == "place" and "--version" in arguments:
         print("nextpnr (Version nextpnr-9.9)")
+    elif tool == "synth":
+        Path("top.json").write_text('{"modules": {"top": {"cells": {}}}}')
     elif tool == "place":
         place(arguments)
     elif tool == "pack":
