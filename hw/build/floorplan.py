@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.sparse.linalg import ArpackNoConvergence
 
 from vle.hw.build.placement import Macros, Problem, place
 from vle.hw.build.tools import Command, Progress, run_all
@@ -56,7 +57,11 @@ def floorplan(tool: tuple[str, ...], device: tuple[str, ...], folder: Path, say:
 
 
 def chosen(cells: dict[str, Json], sites: Sites) -> dict[str, str]:
-    """Return the site of each macro; of none where they are too many for the sites."""
+    """Return the site of each macro; of none where nextpnr had better choose itself.
+
+    Where they are more than the sites, it says so; few cells need no help, and some networks have no
+    beginning to be found.
+    """
     graph = _Graph(cells)
     kinds = {kind: [n for n in graph.names if cells[n]["type"] == kind] for kind in MACROS}
     kinds = {kind: names for kind, names in kinds.items() if names}
@@ -70,7 +75,10 @@ def chosen(cells: dict[str, Json], sites: Sites) -> dict[str, str]:
     ]
     size = np.max([_place(site) for names in sites.values() for site in names], axis=0)
     width, height = (size * 1.08).tolist()  # the outermost sites stand near the edge
-    taken = place(Problem(graph.areas, graph.nets, macros, (width, height)))
+    try:
+        taken = place(Problem(graph.areas, graph.nets, macros, (width, height)))
+    except ArpackNoConvergence:
+        return {}
     return {
         name: sites[kind][index]
         for (kind, names), found in zip(kinds.items(), taken, strict=True)

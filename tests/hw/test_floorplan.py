@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.sparse.linalg import ArpackNoConvergence
 
+from vle.hw.build import placement
 from vle.hw.build.families import TOOLS
 from vle.hw.build.floorplan import chosen, floorplan
 from vle.hw.build.placement import Macros, Problem, place
@@ -70,6 +72,16 @@ def test_the_same_in_every_run():
 def test_left_to_nextpnr(count: int):
     """More macros than sites are its to refuse; few cells are placed well anyway."""
     assert chosen(netlist(count), sites(16)) == {}
+
+
+def test_no_beginning_is_no_failure(monkeypatch):
+    """A network whose slowest modes are not found is left to nextpnr."""
+
+    def never(*args, **kwargs):
+        raise ArpackNoConvergence("no", np.zeros(0), np.zeros((0, 0)))
+
+    monkeypatch.setattr(placement, "eigsh", never)
+    assert chosen(netlist(12), sites(16)) == {}
 
 
 def test_nextpnr_takes_the_sites(tmp_path: Path):
