@@ -59,8 +59,8 @@ def floorplan(tool: tuple[str, ...], device: tuple[str, ...], folder: Path, say:
 def chosen(cells: dict[str, Json], sites: Sites) -> dict[str, str]:
     """Return the site of each macro; of none where nextpnr had better choose itself.
 
-    Where they are more than the sites, it says so; few cells need no help, and some networks have no
-    beginning to be found.
+    It refuses more macros than there are sites, and says so; few cells need no help; and in a rare
+    network no beginning is found.
     """
     graph = _Graph(cells)
     kinds = {kind: [n for n in graph.names if cells[n]["type"] == kind] for kind in MACROS}

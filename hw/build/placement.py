@@ -27,7 +27,7 @@ Ints = NDArray[np.intp]
 ROUNDS, PULL, HARDER = 80, 0.01, 1.09  # of spreading; the first pull, and its growth per round
 MACRO_PULL = 4.0  # of macros, against that of other cells
 NEAREST = 0.5  # tiles: wires are not taken for shorter
-LEAF = 3.0  # tiles: the side of a place that is not divided any more
+LEAF, FEW = 3.0, 3  # side in tiles, and cells, of a place that is not divided any more
 REFINED = 2  # assignments of all macros by the wires they cause
 TURNED = ((0, 1, 1), (1, 0, 1), (0, 1, -1), (1, 0, -1))  # axes of the first placement; way of y
 
@@ -125,7 +125,8 @@ class _Solver:
                 [self._solve(*axis) for axis in zip(where, target, anchor, strict=True)]
             )
         target = self._legal(where)
-        taken = [self._assign_by_wires(target) for _ in range(REFINED)][-1]
+        for _ in range(REFINED):
+            taken = self._assign_by_wires(target)
         return sum(self._length(axis) for axis in target), taken
 
     def _ends(self, axis: Floats) -> tuple[Ints, Ints]:
@@ -164,13 +165,12 @@ class _Solver:
     def _spread(self, where: Floats) -> Floats:
         """Halve places again and again; what a half cannot hold goes to the other one."""
         found, areas = where.copy(), self.problem.areas
-        low, high = np.ones(2), np.array(self.problem.size) - 1
-        todo = [(self.free, low, high)]
+        todo = [(self.free, np.ones(2), np.array(self.problem.size) - 1)]
         while todo:
             cells, low, high = todo.pop()
             span = high - low
             k = int(span[1] > span[0])
-            if len(cells) < LEAF or span[k] < LEAF:
+            if len(cells) < FEW or span[k] < LEAF:
                 found[:, cells] = np.clip(found[:, cells], low[:, None], high[:, None])
                 continue
             axis, middle = found[k], (low[k] + high[k]) / 2

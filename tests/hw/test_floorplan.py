@@ -55,7 +55,7 @@ def _cell(kind: str, ports: dict, ways: dict) -> dict:
 
 
 def sites(count: int) -> dict[str, list[str]]:
-    """Return sites of multipliers, four by four."""
+    """Return sites of multipliers in two rows, and one of a block."""
     names = [f"X{4 + 9 * (k // 2)}/Y{13 + 24 * (k % 2)}/MULT18_0" for k in range(count)]
     return {"MULT18X18D": names, "DP16KD": ["X4/Y25/EBR0"]}
 
