@@ -31,6 +31,8 @@ class PiecewiseLinear(wiring.Component):
     -------
     place, prosp
         Layer by its place in the order of work, and its prospective potential.
+    mute
+        A clock before the rate: it is 0, and not clamped.
     r, saturated
         Rate, and whether it was clamped to the end of its format.
     flat
@@ -47,6 +49,7 @@ class PiecewiseLinear(wiring.Component):
         members = {
             "place": In(range(max(2, len(engine.passes)))),
             "prosp": In(signed(engine.u_width)),
+            "mute": In(1),
             "r": Out(signed(engine.rate_width)),
             "saturated": Out(1),
         }
@@ -68,8 +71,9 @@ class PiecewiseLinear(wiring.Component):
         counts_low = choose(end, [spec.counts_low for spec in self.specs], lambda on: C(on, 1))
         counts_high = choose(end, [spec.counts_high for spec in self.specs], lambda on: C(on, 1))
         below, above = rate < low, rate > high
-        m.d.sync += self.r.eq(Mux(below, low, Mux(above, high, rate)))
-        m.d.sync += self.saturated.eq((below & counts_low) | (above & counts_high))
+        clamped = (below & counts_low) | (above & counts_high)
+        m.d.sync += self.r.eq(Mux(self.mute, 0, Mux(below, low, Mux(above, high, rate))))
+        m.d.sync += self.saturated.eq(clamped & ~self.mute)
         if self.engine.learns:
             m.d.sync += self.flat.eq((below & ~counts_low) | (above & ~counts_high))
         return m
@@ -113,6 +117,8 @@ class Table(wiring.Component):
     -------
     place, prosp
         Layer by its place in the order of work, and its prospective potential.
+    mute
+        A clock before the rate: it is 0, and not clamped.
     r, saturated
         Rate, and whether it was clamped to the end of its format.
     slope
@@ -132,6 +138,7 @@ class Table(wiring.Component):
         members = {
             "place": In(range(max(2, len(engine.passes)))),
             "prosp": In(signed(engine.u_width)),
+            "mute": In(1),
             "r": Out(signed(engine.rate_width)),
             "saturated": Out(1),
         }
@@ -167,10 +174,9 @@ class Table(wiring.Component):
     def _answer(self, m: Module, place: Value, rate: Value) -> None:
         """Clamp where there is a tail; elsewhere no entry passes the ends."""
         keys = [(table.rate_width, table.tail_shift is not None) for table in self.specs]
-        m.d.sync += self.r.eq(choose(place, keys, lambda key: saturate(rate, key[0])[0]))
-        m.d.sync += self.saturated.eq(
-            choose(place, keys, lambda key: saturate(rate, key[0])[1] if key[1] else C(0, 1))
-        )
+        word = choose(place, keys, lambda key: saturate(rate, key[0])[0])
+        over = choose(place, keys, lambda key: saturate(rate, key[0])[1] if key[1] else C(0, 1))
+        m.d.sync += [self.r.eq(Mux(self.mute, 0, word)), self.saturated.eq(over & ~self.mute)]
 
     def _inside(self, table: activation.Table) -> Value:
         """Clamp the potential to the domain."""

@@ -23,8 +23,8 @@ SCHEDULER = (
     *("waiting", "zero_u", "state_write", "state_data"),
 )
 NEURONS = (
-    *("o_valid", "o", "o_place", "o_row", "o_last", "o_start", "o_held", "o_u"),
-    *("saturated", "last_at", "place_at"),
+    *("o_valid", "o", "o_at", "o_place", "o_row", "o_last", "o_start", "o_held", "o_u"),
+    *("saturated", "last_at"),
 )
 
 

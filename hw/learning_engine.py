@@ -177,7 +177,7 @@ class LearningEngine(Engine):
         ]
         if errors.top is not None:
             m.d.comb += [
-                errors.rate_valid.eq(neurons.o_valid & (neurons.o_place == errors.top)),
+                errors.rate_valid.eq(neurons.o_at[errors.top]),
                 errors.top_row.eq(neurons.o_row),
                 errors.top_rate.eq(neurons.o),
             ]

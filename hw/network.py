@@ -191,8 +191,8 @@ class NetworkCore(wiring.Component):
         m.d.comb += [
             buffer.reserve.eq(engine.begin[place]),
             buffer.reserve_start.eq(engine.start),
-            buffer.commit.eq(engine.last_at[stage] & (engine.place_at[stage] == place)),
-            buffer.w_valid.eq(engine.o_valid & (engine.o_place == place)),
+            buffer.commit.eq(engine.last_at[stage][place]),
+            buffer.w_valid.eq(engine.o_at[place]),
             buffer.w_data.eq(engine.o),
         ]
         if not edge.recurrent:
@@ -203,7 +203,7 @@ class NetworkCore(wiring.Component):
         m.d.comb += [
             engine.free[place].eq(sender.free),
             sender.reserve.eq(engine.begin[place]),
-            sender.w_valid.eq(engine.o_valid & (engine.o_place == place)),
+            sender.w_valid.eq(engine.o_at[place]),
             sender.w_data.eq(engine.o),
             sender.w_last.eq(engine.o_last),
             sender.w_start.eq(engine.o_start),
@@ -220,8 +220,7 @@ class NetworkCore(wiring.Component):
         ]
         for layer in range(len(self.chip.network.layers)):
             engine, place = self._place(layer, engines)
-            here = engine.o_valid & (engine.o_place == place)
-            m.d.comb += counters.saturated[layer].eq(Mux(here, engine.saturated, 0))
+            m.d.comb += counters.saturated[layer].eq(Mux(engine.o_at[place], engine.saturated, 0))
 
     def _connect_trace(self, m: Module, engines: list[Engine]) -> None:
         for k, engine in enumerate(engines):

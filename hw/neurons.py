@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -24,6 +24,7 @@ from vle.hw.numeric import (
     Delay,
     below_point,
     choose,
+    either,
     multiply,
     multiply_add,
     round_shift,
@@ -64,8 +65,8 @@ class NeuronPipeline(wiring.Component):
         From the group queue: stage 0. Flags: start, held, zero_u; where it learns also zero.
     o_valid, o, o_place, o_row, o_last, o_start, o_held, o_u, saturated
         Rate, where it belongs, and what was clamped on the way: current, prosp, rate.
-    last_at, place_at
-        Whether a layer's last row stands at each stage, and the layer there.
+    o_at, last_at
+        Per place, as flags: a rate of the layer is out; per stage, its last row is there.
     noise, signal
         Where it learns: state of the draws, stage 0; learning signal, stage 2.
     prime_valid, prime_neuron, prime_place, prime
@@ -103,8 +104,8 @@ class NeuronPipeline(wiring.Component):
             "o_held": Out(1),
             "o_u": Out(signed(engine.u_width)),
             "saturated": Out(3),
-            "last_at": Out(stages),
-            "place_at": Out(place).array(stages),
+            "o_at": Out(len(engine.passes)),
+            "last_at": Out(len(engine.passes)).array(stages),
         }
         if engine.learns:
             members |= {
@@ -168,7 +169,7 @@ class NeuronPipeline(wiring.Component):
             self.u_new.eq(Mux(held[prosp_stage - 1], 0, moved)),
             Cat(prosp, prosp_over).eq(self._saturate(place[prosp_stage - 1], ahead)),
         ]
-        rate, rate_over = self._activate(m, place, prosp)
+        rate, rate_over = self._activate(m, place, held, prosp)
         if engine.learns:
             stages = {"valid": valid, "place": place, "neuron": neuron, "held": held}
             self._differentiate(m, stages, prosp, rate)
@@ -181,7 +182,7 @@ class NeuronPipeline(wiring.Component):
         )
         m.d.comb += [
             self.o_valid.eq(valid[end]),
-            self.o.eq(Mux(held[end], 0, rate)),
+            self.o.eq(rate),
             self.o_place.eq(place[end]),
             self.o_row.eq(row[end]),
             self.o_last.eq(last[end]),
@@ -189,9 +190,11 @@ class NeuronPipeline(wiring.Component):
             self.o_held.eq(held[end]),
             self.o_u.eq(Delay(m, self.u_new, "u_new", first=prosp_stage)[end]),
             self.saturated.eq(Mux(counted, overs, 0)),
-            self.last_at.eq(Cat(last[stage] for stage in range(end + 1))),
-            *(self.place_at[stage].eq(place[stage]) for stage in range(end + 1)),
+            self.last_at[0].eq(Mux(last[0], 1 << place[0], 0)),
         ]
+        m.d.sync += self.o_at.eq(Mux(valid[end - 1], 1 << place[end - 1], 0))
+        for k in range(end):
+            m.d.sync += self.last_at[k + 1].eq(Mux(last[k], 1 << place[k], 0))
         return m
 
     def _current(self, m: Module, place: Delay, neuron: Delay) -> tuple[Value, Value]:
@@ -362,9 +365,9 @@ class NeuronPipeline(wiring.Component):
         m.d.comb += u.eq(Mux(zero_u[stage], 0, memory.r_data))
         return Delay(m, u, "u", first=stage)
 
-    def _activate(self, m: Module, place: Delay, prosp: Value) -> tuple[Value, Value]:
-        """Rates of stage `rate_stage`, from the circuits that the layers need."""
-        engine = self.engine
+    def _activate(self, m: Module, place: Delay, held: Delay, prosp: Value) -> tuple[Value, Value]:
+        """Rates of stage `rate_stage`, from the circuits that the layers need; 0 of the others."""
+        engine, stage = self.engine, self.engine.prosp_stage
         kinds: list[type] = [type(layer.activation) for layer in engine.layers]
         answers: dict[type, Any] = {}
         if activation.PiecewiseLinear in kinds:
@@ -374,10 +377,12 @@ class NeuronPipeline(wiring.Component):
             self._connect_tables(m, table)
         self._units = dict(answers)
         for kind, unit in answers.items():
-            m.d.comb += [unit.place.eq(place[engine.prosp_stage]), unit.prosp.eq(prosp)]
+            other = choose(place[stage], [each is not kind for each in kinds], lambda on: C(on, 1))
+            mute = Delay(m, other | held[stage], "mute")[unit.stages - 1]
+            m.d.comb += [unit.place.eq(place[stage]), unit.prosp.eq(prosp), unit.mute.eq(mute)]
             both = Delay(m, Cat(unit.r, unit.saturated), "rate", first=unit.stages)
             answers[kind] = both[engine.activation_stages]
-        answer = choose(place[engine.rate_stage], kinds, answers.__getitem__)
+        answer = either(list(answers.values()))
         return answer[:-1].as_signed(), answer[-1]
 
     def _differentiate(self, m: Module, row: dict[str, Delay], prosp: Value, rate: Value) -> None:
