@@ -35,6 +35,8 @@ class Tools:
         Of place and route.
     floorplanned
         Whether multipliers and memories get their sites before place and route.
+    repeated
+        Whether wide nets get repeaters before place and route.
     kept
         Options of packing where the circuit uses the flash that it was loaded from.
     """
@@ -48,6 +50,7 @@ class Tools:
     timed: bool = True
     options: tuple[str, ...] = ()
     floorplanned: bool = False
+    repeated: bool = False
     kept: tuple[str, ...] = ()
 
 
@@ -105,6 +108,7 @@ TOOLS = {
         },
         timed=False,  # and so place for short wires alone, in half the rounds
         options=("--no-tmdriv", "--placer-heap-alpha", "0.5"),
+        repeated=True,
         kept=("--mspi_as_gpio",),
     ),
 }
@@ -140,6 +144,11 @@ def place_commands(
         label = f"seed {seed}"
         found.append(Command("nextpnr", (*program(*tools.place), *own, *options), label))
     return found
+
+
+def netlist(commands: list[list[str]]) -> str:
+    """Name of what the synthesis writes."""
+    return commands[1][commands[1].index("--json") + 1]
 
 
 def device_options(commands: list[list[str]]) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from vle.compiler.planning.pll import Crystal, Pll, clock_below
 from vle.errors import CompileError
 from vle.hw.boards.platform import platform_of
 from vle.hw.build import families
+from vle.hw.build.fanout import put_repeaters
 from vle.hw.build.timing import Run, read_run, timing_section
 from vle.hw.build.tools import Command, Progress, program, run_all
 from vle.hw.synthesis import PASSES
@@ -112,6 +113,8 @@ class _Attempt:
         self.say("generating the circuit")
         self._prepare(top, choices)
         self._synthesise()
+        if self.tools.repeated:
+            put_repeaters(self.folder / families.netlist(self.commands))
         if self.tools.floorplanned:
             from vle.hw.build.floorplan import floorplan  # noqa: PLC0415 - scipy is an extra's
 
