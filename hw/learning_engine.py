@@ -97,7 +97,7 @@ class LearningEngine(Engine):
         """Errors and draws of the pass at hand beside its operands."""
         scheduler, synapses, errors = self.scheduler, self.synapses, self.errors
         noise = Signal(STATE_WIDTH, name="pass_noise")
-        with m.If(scheduler.begin.any()):
+        with m.If(scheduler.opening):
             m.d.sync += noise.eq(Array(errors.noise)[scheduler.place])
         m.d.comb += [
             synapses.noise.eq(noise),
@@ -139,10 +139,9 @@ class LearningEngine(Engine):
     def _send_sums(self, m: Module) -> None:
         """Tell where sums begin, and in which units they are."""
         scheduler, stage = self.scheduler, sum_stage(self.engine.pe)
-        kept = Signal(signed(EXPONENT_WIDTH), name="pass_exponent")
-        begins = scheduler.begin.any()
-        exponent = Mux(begins, Array(self.errors.before)[scheduler.place], kept)
-        m.d.sync += kept.eq(exponent)
+        exponent = Signal(signed(EXPONENT_WIDTH), name="pass_exponent")
+        with m.If(scheduler.opening):
+            m.d.sync += exponent.eq(Array(self.errors.before)[scheduler.place])
         loops = [
             scheduler.valid
             & scheduler.last_group
@@ -153,7 +152,7 @@ class LearningEngine(Engine):
         ]
         m.d.comb += [
             self.begin_last.eq(scheduler.begin_last),
-            self.sum_exponent.eq(Delay(m, exponent, "sum_exponent")[stage]),
+            self.sum_exponent.eq(Delay(m, exponent, "sum_exponent", first=1)[stage]),
             self.sums_begin.eq(Delay(m, scheduler.begin_last, "sums_begin")[stage]),
             self.loop_sums_begin.eq(Delay(m, Cat(loops), "loop_sums_begin")[stage]),
         ]

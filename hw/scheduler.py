@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Member, Out
 from vle.compiler.circuit.geometry import Engine, Pass
 from vle.hw.numeric import choose, constant
 from vle.hw.operand import Source
-from vle.hw.tokens import tokens
+from vle.hw.tokens import tokens, tokens_ahead
 
 LEARNED_LATE = 24  # clocks after a pass's last rate by which all that it learned is written
 
@@ -57,6 +57,9 @@ class Scheduler(wiring.Component):
     group, first_group, last_group, begin_last
         Of the tile issued: its group, counted over all layers, whether that is the first or the
         last of its pass; per place: a last group begins.
+    opening
+        The next tile is a pass's first, whether it is issued or waits: what is worked on then may
+        load.
     idle
         No step pending, no pass under way.
     waiting, zero_u, state_write, state_data
@@ -106,6 +109,7 @@ class Scheduler(wiring.Component):
             "group": Out(range(max(2, self.engine.groups))),
             "first_group": Out(1),
             "last_group": Out(1),
+            "opening": Out(1),
             "begin_last": Out(places),
         }
 
@@ -114,19 +118,28 @@ class Scheduler(wiring.Component):
         group = Signal(range(max(2, *(piece.groups for piece in self.engine.passes))))
         self._here = Signal(len(self.engine.passes), init=1)  # the place, a bit each
         begins, ends = Signal(), Signal()
-        later, last_group = Signal(), Signal(init=int(self.engine.passes[0].groups == 1))
+        piece = self.engine.passes[0]
+        later, last_group = Signal(), Signal(init=int(piece.groups == 1))
+        ending = Signal(init=int(piece.fold == 1))  # the tile at hand is a pass's last
         go = self._go(m, begins, later, last_group)
-        credit = self._credits(m)
+        last_next, last_group_next = self._ends(last_group, group)
+        m.d.sync += [
+            self.last.eq(last_next),
+            last_group.eq(last_group_next),
+            ending.eq(last_next & last_group_next),
+        ]
+        may, credit = self._credits(m)
         if self.engine.learns:
-            credit = credit & self._learning(m, ends, later, last_group)
+            may = Signal(name="may")
+            m.d.sync += may.eq(credit & self._errors(m, ends, later, last_group, last_group_next))
         m.d.comb += [
-            self.valid.eq(~self.first | (credit & go)),
-            begins.eq(self.first & credit & ~later & go),
-            ends.eq(self.valid & self.last & last_group),
+            self.valid.eq(~self.first | (may & go)),
+            begins.eq(self.first & may & ~later & go),
+            ends.eq((~self.first | (may & go)) & ending),
             self.begin.eq(Mux(begins, self._here, 0)),
             self.release.eq(Mux(ends, self._here, 0)),
         ]
-        self._walk(m, group, later, last_group)
+        self._walk(m, ends, group, later, last_group)
         self._source(m)
         self._state(m, begins)
         return m
@@ -148,9 +161,8 @@ class Scheduler(wiring.Component):
         passes = self.engine.passes
         return choose(self.place, list(map(number, (*passes[1:], passes[0]))), constant)
 
-    def _walk(self, m: Module, group: Signal, later: Signal, last_group: Signal) -> None:
-        """Tiles, groups, passes; weights lie in the order of work. What ends is known before."""
-        final = len(self.engine.passes) - 1
+    def _ends(self, last_group: Value, group: Value) -> tuple[Value, Value]:
+        """Whether the next tile is its group's last, and the next tile's group its pass's."""
 
         def alone(piece: Pass) -> int:
             return int(piece.tiles == 1)
@@ -158,25 +170,25 @@ class Scheduler(wiring.Component):
         def one_group(piece: Pass) -> int:
             return int(piece.groups == 1)
 
+        opens = Mux(last_group, self._after(alone), self._choose(alone))
+        goes_on = self.tile == self._choose(lambda piece: piece.tiles - 2)
+        last = Mux(self.valid, Mux(self.last, opens, goes_on), self.last)
+        behind = group == self._choose(lambda piece: piece.groups - 2)
+        following = Mux(last_group, self._after(one_group), behind)
+        return last, Mux(self.valid & self.last, following, last_group)
+
+    def _walk(self, m: Module, ends: Value, group: Value, later: Value, last_group: Value) -> None:
+        """Tiles, groups, passes; weights lie in the order of work."""
         with m.If(self.valid):
-            m.d.sync += [
-                self.tile.eq(self.tile + 1),
-                self.first.eq(self.last),
-                self.last.eq(self.tile == self._choose(lambda piece: piece.tiles - 2)),
-                self.address.eq(Mux(self.address == self.engine.fold - 1, 0, self.address + 1)),
-            ]
+            m.d.sync += [self.tile.eq(self.tile + 1), self.address.eq(self.address + 1)]
+            m.d.sync += self.first.eq(self.last)
             with m.If(self.last):
-                m.d.sync += [
-                    self.tile.eq(0),
-                    group.eq(group + 1),
-                    later.eq(~last_group),
-                    self.last.eq(Mux(last_group, self._after(alone), self._choose(alone))),
-                    last_group.eq(group == self._choose(lambda piece: piece.groups - 2)),
-                ]
-                with m.If(last_group):
-                    m.d.sync += [group.eq(0), last_group.eq(self._after(one_group))]
-                    m.d.sync += self.place.eq(Mux(self.place == final, 0, self.place + 1))
-                    m.d.sync += self._here.eq(self._here.rotate_left(1))
+                m.d.sync += [self.tile.eq(0), group.eq(group + 1), later.eq(~last_group)]
+        with m.If(ends):
+            m.d.sync += [group.eq(0), self.place.eq(self.place + 1)]
+            m.d.sync += self._here.eq(self._here.rotate_left(1))
+            with m.If(self._here[-1]):
+                m.d.sync += [self.address.eq(0), self.place.eq(0)]
 
     def _source(self, m: Module) -> None:
         """Own rates follow the inputs, in the same tile where the inputs do not fill it."""
@@ -196,26 +208,29 @@ class Scheduler(wiring.Component):
         with m.If(self.valid & (self.source != Source.INPUT)):
             m.d.sync += self.loop_tile.eq(Mux(self.last, 0, self.loop_tile + 1))
 
-    def _credits(self, m: Module) -> Value:
-        """Whether the queue has room for a group; what leaves it is counted a clock later."""
+    def _credits(self, m: Module) -> tuple[Value, Value]:
+        """Whether the queue has room for a group, and will next; it counts a clock later."""
         depth, taken = self.engine.queue_depth, Signal()
         m.d.sync += taken.eq(self.taken)
-        return tokens(m, taken, self.valid & self.first, depth, depth)[1]
+        return tokens_ahead(m, taken, self.valid & self.first, depth, depth)[1:]
 
-    def _learning(self, m: Module, ends: Value, later: Value, last_group: Value) -> Value:
-        """Whether the errors of the group are there, and where its sums go is free."""
-        count, sums_taken = self.engine.groups, Signal()
-        m.d.sync += sums_taken.eq(self._coming(self.sums_taken, ends))
-        first = self.valid & self.first
-        errors = tokens(m, self.errors, first, count)[1]
+    def _errors(
+        self, m: Module, ends: Value, later: Value, last_group: Value, last_next: Value
+    ) -> Value:
+        """Whether the errors of the next group will be there, and where its sums go is free."""
+        count, first = self.engine.groups, self.valid & self.first
+        errors = tokens_ahead(m, self.errors, first, count)[2]
         m.d.comb += [
             self.first_group.eq(~later),
+            self.opening.eq(self.first & ~later),
             self.last_group.eq(last_group),
             self.begin_last.eq(Mux(first & last_group, self._here, 0)),
         ]
         with m.If(self.valid & self.last):
-            m.d.sync += self.group.eq(Mux(self.group == count - 1, 0, self.group + 1))
-        return errors & (~last_group | sums_taken)
+            m.d.sync += self.group.eq(self.group + 1)
+        with m.If(ends & self._here[-1]):
+            m.d.sync += self.group.eq(0)
+        return errors & (~last_next | self._coming(self.sums_taken, ends))
 
     def _go(self, m: Module, begins: Value, later: Value, last_group: Value) -> Value:
         """Whether the group at hand is a later one, or its pass finds all that it needs."""

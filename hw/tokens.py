@@ -6,7 +6,14 @@ from amaranth.hdl import Module, Signal, Value
 
 
 def tokens(m: Module, up: Value, down: Value, limit: int, init: int = 0) -> tuple[Signal, Signal]:
-    """Count `up - down`; return the count and whether it is above 0, both registers.
+    """Return the count of `tokens_ahead` and whether it is above 0, both registers."""
+    return tokens_ahead(m, up, down, limit, init)[:2]
+
+
+def tokens_ahead(
+    m: Module, up: Value, down: Value, limit: int, init: int = 0
+) -> tuple[Signal, Signal, Value]:
+    """Count `up - down`; return the count, whether it is above 0, and whether it will be next.
 
     Parameters
     ----------
@@ -18,6 +25,6 @@ def tokens(m: Module, up: Value, down: Value, limit: int, init: int = 0) -> tupl
         Count after a reset.
     """
     count, some = Signal(range(limit + 1), init=init), Signal(init=int(init > 0))
-    m.d.sync += count.eq(count + up - down)
-    m.d.sync += some.eq(up | (some & ~down) | (down & (count > 1)))  # one table, however late
-    return count, some
+    coming = up | (some & ~down) | (down & (count > 1))  # one table, however late
+    m.d.sync += [count.eq(count + up - down), some.eq(coming)]
+    return count, some, coming
