@@ -9,7 +9,6 @@ from amaranth.lib.wiring import In, Out
 from vle.compiler.learning.noise import COLUMN, ROW, WIDTH, WORD
 
 STATE_WIDTH = WORD.bit_length()
-DRAW_LATENCY = 2  # of Draws
 
 
 def advance(m: Module, state: Value, name: str = "noise") -> Value:
@@ -28,15 +27,18 @@ def rotated(state: Value, places: int) -> Value:
     return Value.cast(state).rotate_left(places)
 
 
-def draw(m: Module, base: Value, offset: Value | int, name: str = "draw") -> Value:
-    """Draw number `offset / factor` of those that begin at `base`: an adder and some gates."""
-    z = Signal(STATE_WIDTH, name=f"{name}_z")
-    m.d.comb += z.eq(base + offset)
+def draw(m: Module, base: Value, offset: Value | int, name: str = "draw", domain="comb") -> Value:
+    """Draw number `offset / factor` of those that begin at `base`: an adder and some gates.
+
+    In the domain `sync` they are a clock apart.
+    """
+    z = Signal(STATE_WIDTH, name=f"{name}_z", reset_less=True)
+    m.d[domain] += z.eq(base + offset)
     return (z ^ z.shift_right(9) ^ z.shift_right(16))[:WIDTH]
 
 
 class Draws(wiring.Component):
-    """Draws of the rows and columns at work, 2 clocks after their tile.
+    """Draws of the rows and columns at work, 3 clocks after their tile.
 
     Two words count up, one for each group of rows and one for each tile; each row and column then
     has an adder of its own. A weight's draw is the sum of both, modulo `2**16`.
@@ -71,7 +73,8 @@ class Draws(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        row, column = Signal(STATE_WIDTH), Signal(STATE_WIDTH)
+        row = Signal(STATE_WIDTH, reset_less=True)
+        column = Signal.like(row)
         with m.If(self.valid):
             turned = rotated(self.noise, 16)
             m.d.sync += column.eq(Mux(self.first, turned, column + self._step(self.simd, COLUMN)))
@@ -82,7 +85,8 @@ class Draws(wiring.Component):
             (self.rows, row, self.pe, ROW, "row"),
             (self.columns, column, self.simd, COLUMN, "column"),
         ):
-            draws = [draw(m, base, self._step(k + 1, factor), f"{name}{k}") for k in range(count)]
+            steps = (self._step(k + 1, factor) for k in range(count))
+            draws = [draw(m, base, step, f"{name}{k}", "sync") for k, step in enumerate(steps)]
             m.d.sync += words.eq(Cat(draws))
         return m
 

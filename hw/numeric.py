@@ -71,6 +71,18 @@ def choose(place: Value, keys: Sequence[Hashable], make: Callable[..., Value]) -
     return Value.cast(Array([made[key] for key in keys])[place])
 
 
+def choose_late(
+    m: Module, place: Value, keys: Sequence[Hashable], make: Callable[..., Value]
+) -> Value:
+    """As `choose`, by a register: `place` is that of a clock before."""
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    if len(numbers) == 1:
+        return make(keys[0])
+    key = Signal(range(len(numbers)), name="key", reset_less=True)
+    m.d.sync += key.eq(Array(numbers[key] for key in keys)[place])
+    return Value.cast(Array(map(make, numbers))[key])
+
+
 def chosen(m: Module, word: Value, width: int, lane: Value) -> Value:
     """Return one lane of a word; it follows the lane's number a clock later."""
     lanes = len(word) // width
@@ -125,17 +137,23 @@ class Delay:
         At stage `first`.
     name
         Of the registers, the stage appended.
+    reset_less
+        Whether nothing resets them.
     """
 
-    def __init__(self, m: Module, value: Value, name: str, first: int = 0):
+    def __init__(
+        self, m: Module, value: Value, name: str, first: int = 0, *, reset_less: bool = False
+    ):
         self._m, self._name, self._first = m, name, first
+        self._reset_less = reset_less
         self._stages = [value]
 
     def __getitem__(self, stage: int) -> Value:
         """Return the value as it stands at `stage`."""
         while len(self._stages) <= stage - self._first:
             value = self._stages[-1]
-            copy = Signal(value.shape(), name=f"{self._name}_{self._first + len(self._stages)}")
+            name = f"{self._name}_{self._first + len(self._stages)}"
+            copy = Signal(value.shape(), name=name, reset_less=self._reset_less)
             self._m.d.sync += copy.eq(value)
             self._stages.append(copy)
         return self._stages[stage - self._first]

@@ -16,6 +16,7 @@ from vle.hw.column_sums import ColumnSums
 from vle.hw.noise import STATE_WIDTH
 from vle.hw.numeric import Delay, chosen
 from vle.hw.primitives import Product, Products, RegisteredMemory
+from vle.hw.primitives.product import registered
 from vle.hw.weight_update import WeightUpdate
 
 
@@ -137,9 +138,6 @@ class SynapseArray(wiring.Component):
             update.weights.eq(weights),
             update.signal.eq(self.signal),
             update.operand.eq(self.operand),
-            self.written.eq(update.o_valid),
-            self.written_address.eq(update.address),
-            self.written_words.eq(update.o),
             self.clamped.eq(update.clamped),
             self.clamped_place.eq(update.clamped_place),
         ]
@@ -185,20 +183,31 @@ class SynapseArray(wiring.Component):
         )
         bits = lane_bits(engine.lanes)
         bus_word, bus_lane = access.address[bits:], access.address[:bits]
-        w_address, data = bus_word, access.w_data[:width].replicate(engine.lanes)
         enable = Mux(access.write, 1 << bus_lane, 0)
+        port = bus_word, access.w_data[:width].replicate(engine.lanes), enable
         if engine.learns:
-            w_address = Mux(access.active, bus_word, self.written_address)
-            data = Mux(access.active, data, self.written_words)
-            enable = Mux(access.active, enable, self.written.replicate(engine.lanes))
+            port = self._shared(m, *port)
+        word, data, enables = port
         m.d.comb += [
-            memory.w_addr.eq(w_address),
+            memory.w_addr.eq(word),
             memory.w_data.eq(data),
-            memory.w_en.eq(enable),
+            memory.w_en.eq(enables),
             memory.r_addr.eq(Mux(access.active, bus_word, self.address)),
         ]
         m.d.sync += access.r_data.eq(chosen(m, memory.r_data, width, bus_lane).as_signed())
         return memory.r_data
+
+    def _shared(self, m: Module, word: Value, data: Value, enable: Value) -> tuple[Value, ...]:
+        """Register what the bus writes, while it is active, or the update, `UPDATE_STAGE`."""
+        update, active, later = self.update, self.access.active, Signal(len(enable), name="enable")
+        word, data = Mux(active, word, update.address), Mux(active, data, update.o)
+        m.d.sync += [
+            later.eq(Mux(active, enable, update.o_valid.replicate(len(enable)))),
+            self.written.eq(update.o_valid),
+        ]
+        word, data = (registered(m, value, 1) for value in (word, data))
+        m.d.comb += [self.written_address.eq(word), self.written_words.eq(data)]
+        return word, data, later
 
     def _products(self, m: Module, weights: Value) -> list[Value]:
         """Weights times operands, 2 clocks, row by row."""

@@ -13,9 +13,9 @@ from vle.compiler.circuit.geometry import Engine, Pass
 from vle.compiler.learning.noise import WIDTH as DRAW
 from vle.compiler.learning.updates import SIGNAL_WIDTH
 from vle.hw.noise import STATE_WIDTH, Draws
-from vle.hw.numeric import Delay, choose, constant, multiply, saturate
+from vle.hw.numeric import Delay, choose_late, constant, multiply, saturate
 
-COUNTED = 16  # flags added per stage
+COUNTED = 4  # flags added per stage
 
 
 def trace_count(engine: Engine) -> int:
@@ -29,7 +29,7 @@ class WeightUpdate(wiring.Component):
     That is `updates.update_weights`: bits below those of a draw cannot carry, nor can those of a
     draw below the product's. A lane has one
     multiplier and one adder; weight and draw side by side are its other operand. From a word at
-    stage 2 to the new one at stage 6; nothing waits.
+    stage 2 to the new one at stage 8; nothing waits.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class WeightUpdate(wiring.Component):
         Stage 2: the word read, learning signals of `pe` rows, what `simd` columns hear; the same
         filtered, trace by trace, where a layer learns by that.
     o_valid, address, o
-        Stage 6: the new word and where it belongs.
+        Stage 8: the new word and where it belongs.
     clamped, clamped_place
         Weights clamped, some clocks later, and their layer.
     """
@@ -73,35 +73,40 @@ class WeightUpdate(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         self._place = Delay(m, self.place, "place", first=1)
-        m.submodules.draws = draws = Draws(self.engine.pe, self.engine.simd)
-        for name in ("valid", "first", "first_group", "noise"):
-            m.d.comb += getattr(draws, name).eq(getattr(self, name))
+        self._valid = Delay(m, self.valid, "valid", first=1)
+        draws, weights = self._draws(m), Delay(m, self.weights, "weights", first=2, reset_less=True)
+        signal = Delay(m, self.signal, "signal", first=2, reset_less=True)[3]
         sources, flags, words = self._heard(m), [], []
-        before = Signal.like(self.weights, reset_less=True)
-        m.d.sync += before.eq(self.weights)
         for row in range(self.engine.pe):
             for column in range(self.engine.simd):
                 lane = row * self.engine.simd + column
-                step = self._product(m, row, sources(row, column), f"step{row}_{column}")
-                draw = (
-                    draws.rows.word_select(row, DRAW) + draws.columns.word_select(column, DRAW)
-                )[:DRAW]
-                weight = before.word_select(lane, self.engine.weight_width)
+                factor = signal.word_select(row, SIGNAL_WIDTH).as_signed()
+                step = self._step(m, factor, sources(row, column), f"step{lane}")
+                draw = draws.rows.word_select(row, DRAW) + draws.columns.word_select(column, DRAW)
+                weight = weights[5].word_select(lane, self.engine.weight_width)
                 met = Signal(signed(1 + DRAW + len(weight)), name=f"met{lane}", reset_less=True)
-                m.d.sync += met.eq(Cat(C(1, 1), draw, weight))
+                m.d.sync += met.eq(Cat(C(1, 1), draw[:DRAW], weight))
                 new, over = self._sum(m, met, step, lane)
                 words.append(new)
                 flags.append(over)
         m.d.sync += self.o.eq(Cat(words))
+        m.d.comb += self.o_valid.eq(self._valid[8])
         self._address(m)
         self._count(m, flags)
         return m
 
-    def _by_layer(self, stage: int, number: Callable[[Pass], int], make) -> Value:
+    def _draws(self, m: Module) -> Draws:
+        """Draws of rows and columns, stage 5."""
+        m.submodules.draws = draws = Draws(self.engine.pe, self.engine.simd)
+        for name in ("first", "first_group", "noise"):
+            late = Delay(m, getattr(self, name), name, first=1)[2]
+            m.d.comb += getattr(draws, name).eq(late)
+        m.d.comb += draws.valid.eq(self._valid[2])
+        return draws
+
+    def _by_layer(self, m: Module, stage: int, number: Callable[[Pass], int], make) -> Value:
         keys = [number(piece) for piece in self.engine.passes]
-        if len(set(keys)) == 1:
-            return make(keys[0])
-        return choose(self._place[stage], keys, make)
+        return choose_late(m, self._place[stage - 1], keys, make)
 
     @cached_property
     def _choices(self) -> list[list[int]]:
@@ -116,7 +121,7 @@ class WeightUpdate(wiring.Component):
         return groups
 
     def _heard(self, m: Module) -> Callable[[int, int], Value]:
-        """Return what row and column give a word: the operand, or the row's trace."""
+        """Return what row and column give a word of stage 3: the operand, or the row's trace."""
         width, size = self.engine.operand_width, self.engine.simd * self.engine.operand_width
         sources = [self.heard[k * size :][:size] for k in range(self.traces)] + [self.operand]
         select = self._select(m)
@@ -125,7 +130,9 @@ class WeightUpdate(wiring.Component):
             words = [source.word_select(column, width) for source in sources]
             used = {group[row] for group in self._choices}
             chosen = words[used.pop()] if len(used) == 1 else Array(words)[select[row]]
-            return Value.cast(chosen).as_signed()
+            heard = Signal(signed(width), name=f"heard{row}_{column}", reset_less=True)
+            m.d.sync += heard.eq(chosen)
+            return heard
 
         return word
 
@@ -141,22 +148,21 @@ class WeightUpdate(wiring.Component):
             m.d.sync += group.eq(Mux(group == len(choices) - 1, 0, group + 1))
         return [select.word_select(row, bits) for row in range(self.engine.pe)]
 
-    def _product(self, m: Module, row: int, heard: Value, name: str) -> Signal:
-        """Multiply, stage 4; of the product what a draw and a weight can meet."""
-        signal = self.signal.word_select(row, SIGNAL_WIDTH).as_signed()
+    def _step(self, m: Module, signal: Value, heard: Value, name: str) -> Signal:
+        """Multiply, stage 5; of the product what a draw and a weight can meet, stage 6."""
         product, spare = multiply(m, signal, heard, lane=True), DRAW + 1
         least = min(piece.learning.update_shift for piece in self.engine.passes)
-        step = Signal(signed(len(product) - least + spare), name=name)
+        step = Signal(signed(len(product) - least + spare), name=name, reset_less=True)
 
         def cut(shift: int) -> Value:
             more = max(0, spare - shift)
             return Cat(C(0, more), product[max(0, shift - spare) :]).as_signed()
 
-        m.d.comb += step.eq(self._by_layer(4, lambda p: p.learning.update_shift, cut))
+        m.d.sync += step.eq(self._by_layer(m, 5, lambda p: p.learning.update_shift, cut))
         return step
 
     def _sum(self, m: Module, before: Value, step: Signal, lane: int) -> tuple[Value, Value]:
-        """Add and drop the draw's bits, stage 5; clamp to the layer's width, for stage 6."""
+        """Add and drop the draw's bits, stage 7; clamp to the layer's width, for stage 8."""
         total = (before + step)[DRAW + 1 :].as_signed()
         new = Signal(total.shape(), name=f"new{lane}", reset_less=True)
         m.d.sync += new.eq(total)
@@ -167,22 +173,21 @@ class WeightUpdate(wiring.Component):
             return Cat(word, word[-1].replicate(more), over)
 
         both = Signal(self.engine.weight_width + 1, name=f"both{lane}")
-        m.d.comb += both.eq(self._by_layer(5, lambda p: p.spec.weight_width, clamp))
+        m.d.comb += both.eq(self._by_layer(m, 7, lambda p: p.spec.weight_width, clamp))
         return both[:-1], both[-1]
 
     def _address(self, m: Module) -> None:
         """Words come in the order in which they lie."""
-        m.d.comb += self.o_valid.eq(Delay(m, self.valid, "valid", first=1)[6])
         with m.If(self.o_valid):
             last = self.address == self.engine.fold - 1
             m.d.sync += self.address.eq(Mux(last, 0, self.address + 1))
 
     def _count(self, m: Module, flags: list[Value]) -> None:
         """Count clamped weights, `COUNTED` numbers per stage."""
-        clamped, stage = Signal(len(flags), name="over", reset_less=True), 6
-        m.d.sync += clamped.eq(Cat(flags))
-        counts: Sequence[Value] = [clamped[k] & self.o_valid for k in range(len(flags))]
-        while stage == 6 or len(counts) > 1:
+        over, stage = Signal(len(flags), reset_less=True), 8
+        m.d.sync += over.eq(Cat(flags))
+        counts: Sequence[Value] = [over[k] & self.o_valid for k in range(len(flags))]
+        while stage == 8 or len(counts) > 1:
             sums, stage = [], stage + 1
             for k in range(0, len(counts), COUNTED):
                 total = sum(counts[k : k + COUNTED], start=constant(0).as_unsigned())

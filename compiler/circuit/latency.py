@@ -13,7 +13,8 @@ Neurons, from the cycle in which a row's accumulator stands at their entrance::
 Synapses that learn, beside it, from the same address (errors and signals registered at 2)::
 
     backward  3, 4 products   4 + P sums over PE   5 + P a column's sum, and that of its rows before
-    update    3, 4 product and draws   5 new weight   6 clamped, at the memory's write port
+    update    3 factors   4, 5 product and draws   6 shifted   7 new weight   8 clamped
+              9 at the memory's write port
 
 Errors, from the cycle in which a row's address is issued (F = CONSTANTS_FRONT where time constants
 learn, else 0)::
@@ -34,7 +35,7 @@ STATE_LOOP = 7  # a neuron's potential, once read, is back in memory this much l
 RADIX = 4  # words added per stage of a tree of sums
 PAIRS = 2  # in the first stage of rows' sums: wires from many multipliers to one sum are long
 QUEUE_LATENCY = 2  # of the output queue, word in to word out
-UPDATE_STAGE = 6  # of a new weight at the write port of its memory
+UPDATE_STAGE = 9  # of a new weight at the write port of its memory
 UPDATE_LOOP = UPDATE_STAGE + 1  # between two issues of the same word of weights, at least
 LOOKED_AHEAD = 1  # clocks by which a scheduler knows before a pass begins that it may
 SUM_READ = 2  # of a column's sum, asked for to word out
