@@ -27,7 +27,7 @@ from matplotlib import pyplot as plt
 
 WITHIN = 0.25  # asked of look-up tables; of everything else: the very number
 DRAWN = 0.03  # weight of the shares that there are, against a relative error of a chip
-BOARD_OF = {"ecp5": "ulx3s-85f", "ice40": "icebreaker"}
+BOARD_OF = {"ecp5": "ulx3s-85f", "ice40": "icebreaker", "gowin": "tang-nano-20k"}
 Engines = tuple[tuple[int, int, tuple[int, ...]], ...]
 
 
@@ -49,7 +49,7 @@ class Case:
     loss: str = "squared_error"
     instantaneous: bool = False
     held: bool = False
-    families: tuple[str, ...] = ("ecp5", "ice40")
+    families: tuple[str, ...] = ("ecp5", "ice40", "gowin")
 
 
 def one(pe: int, simd: int, layers: int) -> Engines:

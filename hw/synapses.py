@@ -184,7 +184,7 @@ class SynapseArray(wiring.Component):
         bits = lane_bits(engine.lanes)
         bus_word, bus_lane = access.address[bits:], access.address[:bits]
         enable = Mux(access.write, 1 << bus_lane, 0)
-        port = bus_word, access.w_data[:width].replicate(engine.lanes), enable
+        port: tuple[Value, ...] = bus_word, access.w_data[:width].replicate(engine.lanes), enable
         if engine.learns:
             port = self._shared(m, *port)
         word, data, enables = port

@@ -21,7 +21,7 @@ from vle.hw.ports import flat_ports
 from vle.hw.top import Top
 
 PLATFORMS = {"ecp5": "ECP5", "ice40": "ICE40", "gowin": "Gowin"}
-KINDS = {
+KINDS: dict[str, dict[str, dict[str, int]]] = {
     "ecp5": {
         "multipliers": {"MULT18X18D": 1},
         "blocks": {"DP16KD": 1},
@@ -32,6 +32,11 @@ KINDS = {
         "blocks": {"SB_RAM40_4K": 1},
         "sprams": {"SB_SPRAM256KA": 1},
         "luts": {"SB_LUT4": 1},
+    },
+    "gowin": {
+        "multipliers": {"MULT18X18": 1},
+        "blocks": dict.fromkeys(("SDPB", "SDPX9B", "DPB", "DPX9B", "pROM", "pROMX9"), 1),
+        "luts": {"LUT1": 1, "LUT2": 1, "LUT3": 1, "LUT4": 1, "ALU": 1, "RAM16SDP4": 8},
     },
 }
 PASSES = {"ecp5": "synth_ecp5", "ice40": "synth_ice40", "gowin": "synth_gowin"}

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from amaranth.hdl import C, Module, Mux, Signal, Value
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
 
-from vle.compiler.planning.mapping import Layout
+from vle.compiler.planning.mapping import Layout, Shape
 from vle.hw.primitives.memory import RegisteredMemory
+
+BYTE = 9  # with its ninth bit
 
 
 class Piece(NamedTuple):
@@ -81,6 +83,17 @@ def blocks(
         chosen = Mux(place == row, word, chosen)
     m.d.comb += memory.r_data.eq(_later(m, memory, chosen, memory.latency - inside))
     return m
+
+
+def written(cell: Cell, shape: Shape, piece: int) -> tuple[Value, Value]:
+    """Return the enables of a block's groups of 9 bits, and its word on 36 pins."""
+    memory, enables, data = cell.memory, [], C(0, 0)
+    groups = max(1, shape.width // BYTE)
+    for held in cell.pieces:
+        data = Cat(data, memory.w_data[held.low :][: held.bits], C(0, piece - held.bits))
+        enables += [memory.w_en[held.lane]] * max(1, piece // BYTE)
+    enables += [C(0, 1)] * (groups - len(enables))
+    return Cat(enables), Cat(data, C(0, 4 * BYTE - len(data)))
 
 
 def _columns(memory: RegisteredMemory, found: Layout) -> list[tuple[Piece, ...]]:

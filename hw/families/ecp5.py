@@ -10,14 +10,15 @@ from typing import Any
 from amaranth.hdl import C, Cat, ClockSignal, Const, Elaboratable, Instance, Module, Signal, Value
 from amaranth.lib.memory import Memory
 
-from vle.compiler.planning.mapping import FAMILIES, Shape, Style, layout, multipliers_of
-from vle.hw.families.blocks import Cell, blocks
+from vle.compiler.planning.mapping import FAMILIES, Shape, Style, layout
+from vle.hw.families.blocks import Cell, blocks, written
+from vle.hw.families.factors import FACTOR, STAGES, filled, hard_product
 from vle.hw.families.plain import plain_memory
 from vle.hw.primitives.memory import RegisteredMemory
-from vle.hw.primitives.product import Product, tiles
+from vle.hw.primitives.product import Product
 
 FAMILY = FAMILIES["ecp5"]
-FACTOR, UNIT, UNITS, PER_INIT = 18, 18, 1024, 16  # bits of factors and of a block's units
+UNIT, UNITS, PER_INIT = 18, 1024, 16  # bits of a block's units
 ADDRESS = 14
 
 
@@ -28,21 +29,7 @@ class ECP5:
 
     def get_product(self, product: Product) -> Module:
         """Build a product of hard multipliers, their input and output registers used first."""
-        a, b, parts = product.a, product.b, []
-        widths = [len(factor) + (not factor.shape().signed) for factor in (a, b)]
-        count = multipliers_of(widths[0], widths[1], FAMILY)
-        if count == 0:
-            return product.inferred()
-        m = Module()
-        summed = product.sums(count)
-        clocks = product.before + product.behind - summed
-        for (x, x_place), (y, y_place) in tiles(a, b, FAMILY.piece):
-            part = Signal.like(x * y, name="part")
-            m.submodules += multiplier(x, y, part, clocks)
-            parts.append(part.shift_left(x_place + y_place))
-        assert len(parts) == count
-        product.connect(m, parts, int(summed))
-        return m
+        return hard_product(product, FAMILY, multiplier)
 
     def get_memory(self, memory: Memory) -> Elaboratable:
         """Build a memory of Amaranth's own library."""
@@ -74,16 +61,14 @@ def multiplier(a: Value, b: Value, o: Signal, clocks: int) -> Instance:
         "p_GSR": "DISABLED",
         "p_MULT_BYPASS": "DISABLED",
     }
-    stages = {"OUTPUT": 1, "INPUTA": 2, "INPUTB": 2, "PIPELINE": 3}
-    for stage, least in stages.items():
-        settings[f"p_REG_{stage}_CLK"] = "CLK0" if clocks >= least else "NONE"
+    stages = {"OUTPUT": "output", "INPUTA": "inputs", "INPUTB": "inputs", "PIPELINE": "pipeline"}
+    for stage, name in stages.items():
+        settings[f"p_REG_{stage}_CLK"] = "CLK0" if clocks >= STAGES[name] else "NONE"
         settings |= {f"p_REG_{stage}_CE": "CE0", f"p_REG_{stage}_RST": "RST0"}
     for name, factor in (("A", a), ("B", b)):
-        signed = factor.shape().signed
-        top = factor[-1] if signed and len(factor) else C(0, 1)
-        bits = Cat(factor, top.replicate(FACTOR - len(factor)))
+        bits, signed = filled(factor), int(factor.shape().signed)
         ports |= {f"i_{name}{k}": bits[k] for k in range(FACTOR)}
-        ports |= {f"i_SIGNED{name}": Const(int(signed), 1), f"i_SOURCE{name}": Const(0, 1)}
+        ports |= {f"i_SIGNED{name}": Const(signed, 1), f"i_SOURCE{name}": Const(0, 1)}
     ports |= {f"o_P{k}": o[k] for k in range(len(o))}
     return Instance("MULT18X18D", **settings, **ports)
 
@@ -108,7 +93,7 @@ def _block(cell: Cell, shape: Shape, piece: int) -> Module:
         ports |= {f"i_CS{side}{k}": Const(0, 1) for k in range(3)}
         ports[f"i_OCE{side}"] = memory.r_en
     settings |= {"p_RESETMODE": "SYNC", "p_ASYNC_RESET_RELEASE": "SYNC", "p_GSR": "DISABLED"}
-    enables, data = _written(cell, shape, piece)
+    enables, data = written(cell, shape, piece)
     ports |= {"i_CEA": cell.here, "i_CEB": memory.r_en, "i_WEB": Const(0, 1)}
     several = len(enables) > 1  # then they lie on the lowest pins of the address
     ports["i_WEA"] = Const(1, 1) if several else enables
@@ -121,17 +106,6 @@ def _block(cell: Cell, shape: Shape, piece: int) -> Module:
         ports[f"o_DO{'AB'[k // UNIT] if wide else 'B'}{k % UNIT}"] = cell.o[k]
     m.submodules.ram = Instance("DP16KD", **settings, **ports)
     return m
-
-
-def _written(cell: Cell, shape: Shape, piece: int) -> tuple[Value, Value]:
-    """Return the enables of the block's groups of 9 bits, and its word."""
-    memory, enables, data = cell.memory, [], C(0, 0)
-    groups = max(1, shape.width // 9)
-    for held in cell.pieces:
-        data = Cat(data, memory.w_data[held.low :][: held.bits], C(0, piece - held.bits))
-        enables += [memory.w_en[held.lane]] * max(1, piece // 9)
-    enables += [C(0, 1)] * (groups - len(enables))
-    return Cat(enables), Cat(data, C(0, 2 * UNIT - len(data)))
 
 
 def _address(side: str, address: Value, inner: int, low: Value) -> dict[str, Value]:

@@ -19,7 +19,7 @@ def _word(name: str, count: int) -> str:
     return "{" + ", ".join(f"{name}{k}" for k in reversed(range(count))) + "}"
 
 
-def _refuse(condition: str, what: str) -> str:
+def refuse(condition: str, what: str) -> str:
     """Ask for a module that there is none of, named so that the error tells."""
     name = what.replace(" ", "_")
     return f"  generate if (!({condition})) {name} refused(); endgenerate\n"
@@ -33,7 +33,7 @@ def multiplier() -> str:
         for stage in stages
     )
     checks = "".join(
-        _refuse(
+        refuse(
             f'(REG_{s}_CLK == "NONE" || REG_{s}_CLK == "CLK0")'
             f' && REG_{s}_CE == "CE0" && REG_{s}_RST == "RST0"',
             f"MULT18X18D_with_{s}_of_another_clock",
@@ -46,7 +46,7 @@ module MULT18X18D({_pins("input", "A", FACTOR)}, {_pins("input", "B", FACTOR)},
 {settings}  parameter SOURCEB_MODE = "B_SHIFT", RESETMODE = "SYNC", GSR = "ENABLED";
   parameter MULT_BYPASS = "DISABLED";
 {checks}{
-        _refuse(
+        refuse(
             'SOURCEB_MODE == "B_SHIFT" && RESETMODE == "SYNC" && MULT_BYPASS == "DISABLED"',
             "MULT18X18D of another source or reset mode or bypass",
         )
@@ -93,7 +93,7 @@ def memory() -> str:
 module DP16KD({ports});
 {settings}  parameter RESETMODE = "SYNC", ASYNC_RESET_RELEASE = "SYNC", GSR = "ENABLED";
 {init}{
-        _refuse(
+        refuse(
             'RESETMODE == "SYNC" && (DATA_WIDTH_A != 36 && DATA_WIDTH_B != 36'
             " || DATA_WIDTH_A == 36 && REGMODE_A == REGMODE_B)",
             "DP16KD of another reset mode or with half a register",
@@ -134,13 +134,13 @@ def _side(s: str) -> str:
     if s == "A":
         data = f"DATA_WIDTH_A == 36 ? {{{_word('DIB', HALF)}, {data}}} : {data}"
     return f"""{
-        _refuse(
+        refuse(
             f"DATA_WIDTH_{s} == 36 || DATA_WIDTH_{s} == 18 || DATA_WIDTH_{s} == 9"
             f" || DATA_WIDTH_{s} == 4 || DATA_WIDTH_{s} == 2 || DATA_WIDTH_{s} == 1",
             f"DP16KD with no such width of port {s}",
         )
     }{
-        _refuse(
+        refuse(
             f'(REGMODE_{s} == "NOREG" || REGMODE_{s} == "OUTREG") && WRITEMODE_{s} == "NORMAL"'
             f' && CSDECODE_{s} == "0b000" && CLK{s}MUX == "CLK{s}"',
             f"DP16KD with another mode of port {s}",

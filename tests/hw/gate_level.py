@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 import ecp5_models
+import gowin_models
 from amaranth.back import rtlil
 
 from vle.cache import cache_folder
@@ -33,6 +34,7 @@ for step in (f"read_rtlil {source}", f"{passes} -top top", f"write_verilog -noat
 MODELS = {  # of cells, in the folder that yosys brings, and our own
     "ice40": (("ice40/cells_sim.v",), ""),
     "ecp5": (("ecp5/common_sim.vh", "ecp5/ccu2c_sim.vh"), ecp5_models.models()),
+    "gowin": (("gowin/cells_sim.v",), gowin_models.models()),
 }
 
 

@@ -20,7 +20,12 @@ def benchmark():
 
 
 BENCHMARK = benchmark()
-FEW = (("ecp5", "4 lanes, tanh"), ("ecp5", "3 lanes, sigmoid"), ("ice40", "2 lanes, 4 bits"))
+FEW = (
+    ("ecp5", "4 lanes, tanh"),
+    ("ecp5", "3 lanes, sigmoid"),
+    ("ice40", "2 lanes, 4 bits"),
+    ("gowin", "1 lane"),
+)
 ALL = [(family, case.name) for case in BENCHMARK.CASES for family in case.families]
 
 
