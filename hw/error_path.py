@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -13,7 +15,7 @@ from vle.hw.error_memory import ErrorMemory, WordMemory
 from vle.hw.error_scheduler import CONTEXTS, ErrorScheduler
 from vle.hw.error_unit import PART_WIDTH, RATE_WIDTH, ErrorUnit
 from vle.hw.learning_registers import STATE_WIDTH, LearningRegisters
-from vle.hw.numeric import Delay
+from vle.hw.numeric import Delay, selected
 from vle.hw.rescale import EXPONENT_WIDTH
 from vle.hw.softmax import Softmax
 
@@ -151,32 +153,38 @@ class ErrorPath(wiring.Component):
         return self.rates.ready & ~self.rate_valid
 
     def _contexts(self, m: Module) -> None:
-        """Load what a pass is worked on with until it begins; it stands from the next clock on."""
-        scheduler, place = self.scheduler, self.scheduler.place
+        """Load what a pass is worked on with until it begins; it stands from the next clock on.
 
-        def here(words) -> Value:
-            return Array(words)[place]
-
+        Most of it is chosen a clock before.
+        """
+        scheduler, registers = self.scheduler, self.registers
         places = range(len(self.engine.passes))
-        top = Array([piece.top for piece in self.engine.passes])[place]
+        top = (scheduler.ahead & Cat(piece.top for piece in self.engine.passes)).any()
+
+        def ahead(words: Iterable[Value]) -> Value:
+            return selected(scheduler.ahead, words)
+
         new = {
             "blank": scheduler.start | scheduler.held,
-            "zero": self.zero.bit_select(place, 1),
+            "zero": self._never,
             "learn": ~scheduler.freeze,
             "has_above": ~top | scheduler.has_target,
             "is_target": top,
             "is_error": self.is_error,
-            "above_exponent": here([getattr(self, f"above_exponent{k}") for k in places]),
-            "loop_exponent": here([getattr(self, f"loop_exponent{k}") for k in places]),
-            "exponent": here([registers.exponent for registers in self.registers]),
-            "exponent_before": here([registers.before for registers in self.registers]),
-            "quiet": here([registers.quiet for registers in self.registers]),
-            "noise": here([registers.next_noise for registers in self.registers]),
-            "rate": here(list(self.rate)),
-            "tau_rate": here(list(self.tau_rate)),
+            "exponent": ahead(each.exponent for each in registers),
+            "exponent_before": ahead(each.before for each in registers),
+            "quiet": ahead(each.quiet for each in registers),
+            "noise": ahead(each.next_noise for each in registers),
+            "rate": ahead(self.rate),
         }
-        if not self.engine.learns_time_constants:
-            del new["tau_rate"]
+        if self.engine.learns_time_constants:
+            new["tau_rate"] = ahead(self.tau_rate)
+        for name, value in new.items():
+            new[name] = Signal.like(getattr(self.unit, name)[0], name=f"next_{name}")
+            m.d.sync += new[name].eq(value)
+        for name in ("above_exponent", "loop_exponent"):  # may come with the pass that needs them
+            words = [getattr(self, f"{name}{k}") for k in places]
+            new[name] = selected(scheduler.here, words)
         for context in range(min(CONTEXTS, len(self.engine.passes))):
             for name, value in new.items():
                 port = getattr(self.unit, name)[context]
@@ -189,14 +197,14 @@ class ErrorPath(wiring.Component):
         """Ask for each row's words in time, and choose those of its layer when they come."""
         scheduler, front, words = self.scheduler, self.engine.front, self.engine.error_words
         place = Delay(m, scheduler.place, "place")
-        valid = Delay(m, scheduler.valid, "valid")
-        last = Delay(m, scheduler.valid & scheduler.last, "last")
+        take = Delay(m, Mux(scheduler.valid, scheduler.here, 0), "take")
+        took = Delay(m, Mux(scheduler.valid & scheduler.last, scheduler.here, 0), "took")
         row = Delay(m, scheduler.row, "row")
         places = range(len(self.engine.passes))
         m.d.comb += [
-            self.take.eq(Mux(valid[front], 1 << place[front], 0)),
+            self.take.eq(take[front]),
             self.take_target.eq(self._told[front]),
-            self.took.eq(Mux(last[front], 1 << place[front], 0)),
+            self.took.eq(took[front]),
         ]
         for name in ("above", "loop"):
             each = Array([getattr(self, f"{name}{k}") for k in places])
@@ -213,11 +221,10 @@ class ErrorPath(wiring.Component):
 
     def _flags_of_row(self, m: Module) -> tuple[Delay, Delay]:
         """Whether a row's pass is its layer's first since reset; whether it has a target."""
-        scheduler = self.scheduler
-        now = Cat(self.zero.bit_select(scheduler.place, 1), scheduler.has_target)
-        kept = Signal(2, name="pass_flags")
-        flags = Mux(scheduler.begin.any(), now, kept)
-        m.d.sync += kept.eq(flags)
+        scheduler, flags = self.scheduler, Signal(2, name="pass_flags")
+        self._never = (scheduler.ahead & self.zero & ~self._began).any()
+        with m.If(scheduler.opening):
+            m.d.sync += flags.eq(Cat(self._never, scheduler.has_target))
         return Delay(m, flags[0], "zero"), Delay(m, scheduler.valid & flags[1], "told")
 
     def _primes(self, m: Module) -> None:

@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 from vle.compiler.circuit.geometry import Engine
 from vle.hw.numeric import choose, constant
 from vle.hw.step_queue import StepQueue
+from vle.hw.tokens import tokens_ahead
 
 CONTEXTS = 2  # error passes under way, each with its exponents, draws and rates
 
@@ -41,8 +42,12 @@ class ErrorScheduler(wiring.Component):
         A target frame is there; rates of the top are, as the target is to be compared with them.
     settled
         The exponent that a pass leaves to the next step is in its register.
-    begin, start, held, has_target, freeze
-        Per place: a pass begins; of that pass.
+    begin, here
+        Per place: a pass begins; the row issued, or the next one, is the layer's.
+    ahead, start, held, has_target, freeze
+        Of the pass that begins next: its place, a bit each; they stand a clock before it begins.
+    opening
+        The row of the next clock, should there be one, begins a pass.
     context
         Of the row, or of the pass that begins.
     open
@@ -61,6 +66,8 @@ class ErrorScheduler(wiring.Component):
                 **dict.fromkeys(("primed", "target_ready", "rates_ready", "settled"), In(1)),
                 **dict.fromkeys(per_place, In(places)),
                 "begin": Out(places),
+                **dict.fromkeys(("here", "ahead"), Out(places, init=1)),
+                "opening": Out(1),
                 **dict.fromkeys(("start", "held", "has_target", "freeze"), Out(1)),
                 "context": Out(1),
                 "open": Out(CONTEXTS),
@@ -74,23 +81,21 @@ class ErrorScheduler(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        places = len(self.engine.passes)
-        at, first = Signal(places, init=1), Signal(init=1)  # place, one bit each; group begins
-        begins, head = Signal(), Signal(init=1)
-        ahead = Signal(places, init=1)  # of the pass that begins next; `at` follows when it comes
-        may_begin = self._may_begin(m, ahead, begins)
+        first, head, may = Signal(init=1), Signal(init=1), Signal()  # of a group, a pass
+        begins = may & head
+        found, there = self._found(m, begins), self._primed(m, first)
         with m.If(begins):
-            m.d.sync += ahead.eq(ahead.rotate_left(1))
+            m.d.sync += self.ahead.eq(self.ahead.rotate_left(1))
         m.d.comb += [
-            self.valid.eq(~first | (self._primed(m, first) & (~head | may_begin))),
-            begins.eq(self.valid & head),
-            self.begin.eq(Mux(begins, at, 0)),
+            self.valid.eq(~first | may),
+            self.begin.eq(Mux(begins, self.here, 0)),
+            self.opening.eq(Mux(self.valid, self.last, head)),
         ]
+        m.d.sync += [head.eq(self.opening), may.eq(there & (~self.opening | found))]
         with m.If(self.valid):
             self._walk(m, first)
-            m.d.sync += head.eq(self.last)
             with m.If(self.last):
-                m.d.sync += at.eq(at.rotate_left(1))
+                m.d.sync += self.here.eq(self.here.rotate_left(1))
         return m
 
     def _walk(self, m: Module, first: Signal) -> None:
@@ -113,22 +118,17 @@ class ErrorScheduler(wiring.Component):
             m.d.sync += self.place.eq(Mux(self.place == final, 0, self.place + 1))
 
     def _primed(self, m: Module, first: Value) -> Value:
-        """Whether the next group has its derivatives; those of a reset are 0, for all groups."""
+        """Whether the next group will have its derivatives; those of a reset are 0, for all."""
         count = self.engine.groups
-        primed, there = Signal(range(count + 1), init=count), Signal(init=1)
-        taken = self.valid & first
-        m.d.sync += [
-            primed.eq(primed + self.primed - taken),
-            there.eq(self.primed | (there & ~(taken & (primed == 1)))),
-        ]
-        return there
+        return tokens_ahead(m, self.primed, self.valid & first, count, count)[2]
 
-    def _may_begin(self, m: Module, at: Signal, begins: Value) -> Value:
-        """Whether the pass that begins next found all that it needs a clock ago.
+    def _found(self, m: Module, begins: Value) -> Value:
+        """Whether the pass that begins next finds all that it needs: then it may in a clock.
 
         What a pass takes is gone when the next one of its layer can begin; the one behind it is
         looked at from the clock after it began.
         """
+        at = self.ahead
         m.submodules.steps = steps = StepQueue(2, self.pending_limit)
         target, freeze = steps.first
         m.d.comb += [
@@ -142,12 +142,11 @@ class ErrorScheduler(wiring.Component):
         top = Cat(piece.top for piece in self.engine.passes)
         m.d.comb += self.has_target.eq((top & at).any() & target)
         told = ~(top & at).any() | (self.rates_ready & (~target | self.target_ready))
-        heard, found = Signal(len(at)), Signal()
+        heard = Signal(len(at))
         m.d.sync += heard.eq(self.hear_ready)
         ready = heard & self.sums_ready & self.loop_sums_ready
         room = self._room(m, begins)
-        m.d.sync += found.eq((ready & at).any() & steps.ready & told & room & ~begins)
-        return found
+        return (ready & at).any() & steps.ready & told & room & ~begins
 
     def _room(self, m: Module, begins: Value) -> Value:
         """Whether the context is free, and the exponent of the layer's last pass is known."""

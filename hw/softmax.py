@@ -84,7 +84,8 @@ class Softmax(wiring.Component):
         written = Delay(m, scan & again, "written")[WRITTEN]
         self._answer(m, multiply(m, part, quotient), written, rows[WRITTEN])
         begin_again = Delay(m, adding & (place == last), "last")[READ]
-        begin = self.access.write & (self.access.address == last)
+        begin = Signal(name="begin")
+        m.d.sync += begin.eq(self.access.write & (self.access.address == last))
         with m.If(scan):
             m.d.sync += [row.eq(Mux(row == last, 0, row + 1)), scan.eq(row != last)]
         with m.If(begin | begin_again):

@@ -54,13 +54,13 @@ class TargetBuffer(wiring.Component):
         count, accept, release = Signal(range(slots + 1)), Signal(), Signal()
         w_slot, r_slot = Signal(range(max(2, slots))), Signal(range(max(2, slots)))
         column = Signal(range(max(2, self.target.columns)))
-        m.d.comb += [
-            self.ready.eq(count != 0),
-            release.eq(self.take & (column == final)),
-        ]
+        last = Signal(init=int(final == 0))  # the next word is its frame's last
+        m.d.comb += [self.ready.eq(count != 0), release.eq(self.take & last)]
         m.d.sync += count.eq(count + accept - release)
         with m.If(self.take):
-            m.d.sync += column.eq(Mux(release, 0, column + 1))
+            m.d.sync += [column.eq(column + 1), last.eq(column == final - 1)]
+        with m.If(release):
+            m.d.sync += [column.eq(0), last.eq(final == 0)]
         for slot, moves in ((w_slot, accept), (r_slot, release)):
             with m.If(moves):
                 m.d.sync += slot.eq(Mux(slot == slots - 1, 0, slot + 1))
