@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 
 from vle.compiler.circuit.geometry import Engine, Pass
 from vle.compiler.learning.errors import SUM_WIDTH, drop_of, sum_width
-from vle.hw.numeric import Delay, choose, constant
+from vle.hw.numeric import Delay, choose_late, constant
 from vle.hw.primitives import RegisteredMemory
 
 LOOP = 4  # groups of fewer tiles come to a column again before its sum is back in memory
@@ -77,12 +77,10 @@ class ColumnSums(wiring.Component):
         self._send(m, tile, acc)
         return m
 
-    def _by_layer(self, stage: int, number: Callable[[Pass], int], make=constant) -> Value:
+    def _by_layer(self, m: Module, stage: int, number: Callable[[Pass], int], make) -> Value:
         """Choose what differs by layer; those that send nothing do not matter."""
         keys = [number(p if p in self.senders else self.senders[0]) for p in self.engine.passes]
-        if len(set(keys)) == 1:
-            return make(keys[0])
-        return choose(self._place[stage], keys, make)
+        return choose_late(m, self._place[stage - 1], keys, make)
 
     def _tile(self, m: Module) -> Delay:
         """Count the tiles of a group."""
@@ -97,10 +95,10 @@ class ColumnSums(wiring.Component):
         """Add, 2 clocks after the tile; the sum stands 3 clocks after it."""
         width, first_group = self.width, Delay(m, self.first_group, "first_group")
         before = Signal(self.engine.simd * width)
-        half = self._by_layer(2, lambda piece: (1 << _bits(piece, drop_of)) >> 1)
+        half = self._by_layer(m, 2, lambda piece: (1 << _bits(piece, drop_of)) >> 1, constant)
         accumulators = []
         for column in range(self.engine.simd):
-            acc = Signal(signed(width), name=f"acc{column}")
+            acc = Signal(signed(width), name=f"acc{column}", reset_less=True)
             total = self.totals.word_select(column, self.total_width).as_signed()
             base = Mux(first_group[2], half, before.word_select(column, width).as_signed())
             with m.If(self._valid[2]):
@@ -114,7 +112,7 @@ class ColumnSums(wiring.Component):
         sources, words = {1: Cat(acc)}, Cat(acc)
         kinds = {min(piece.tiles, LOOP) for piece in self.senders if piece.groups > 1}
         for tiles in range(2, 1 + max(kinds - {LOOP}, default=0)):
-            sources[tiles] = Signal(len(words), name=f"acc_before{tiles}")
+            sources[tiles] = Signal(len(words), name=f"acc_before{tiles}", reset_less=True)
             with m.If(self._valid[2]):
                 m.d.sync += sources[tiles].eq(sources[tiles - 1])
         if LOOP in kinds:
@@ -132,7 +130,7 @@ class ColumnSums(wiring.Component):
             def kind(piece: Pass) -> int:
                 return min(piece.tiles, LOOP) if piece.groups > 1 else default
 
-            m.d.comb += before.eq(self._by_layer(2, kind, sources.__getitem__))
+            m.d.comb += before.eq(self._by_layer(m, 2, kind, sources.__getitem__))
 
     def _send(self, m: Module, tile: Delay, acc: list[Signal]) -> None:
         """Drop bits, and tell whose columns these are."""
@@ -140,18 +138,18 @@ class ColumnSums(wiring.Component):
         for column, word in enumerate(acc):
             cut = Signal(signed(SUM_WIDTH), name=f"sum{column}")
             m.d.comb += cut.eq(
-                self._by_layer(3, lambda piece: _bits(piece, drop_of), lambda n, w=word: w >> n)
+                self._by_layer(m, 3, lambda piece: _bits(piece, drop_of), lambda n, w=word: w >> n)
             )
             m.d.comb += self.sums.word_select(column, SUM_WIDTH).eq(cut)
         for k, piece in enumerate(self.engine.passes):
-            here = last_group[3]
+            here = last_group[2]
             if len(self.engine.passes) > 1:
-                here &= self._place[3] == k
+                here &= self._place[2] == k
             whole, rest = divmod(piece.spec.inputs, piece.simd)
             if piece.sends:
-                m.d.comb += self.down_valid[k].eq(here & (tile[3] < whole + (rest > 0)))
+                m.d.sync += self.down_valid[k].eq(here & (tile[2] < whole + (rest > 0)))
             if piece.loops:
-                m.d.comb += self.loop_valid[k].eq(here & (tile[3] >= whole))
+                m.d.sync += self.loop_valid[k].eq(here & (tile[2] >= whole))
 
 
 def _bits(piece: Pass, of: Callable[[int, int, int], int]) -> int:

@@ -68,7 +68,7 @@ class GroupQueue(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         engine = self.engine
-        rest = Signal(engine.pe * engine.acc_width)
+        rest = Signal(engine.pe * engine.acc_width, reset_less=True)
         part, pause = Signal(range(max(2, engine.pe))), Signal()
         group_last, free, load = Signal(), Signal(), Signal()
         part_last, last = Signal(init=int(engine.pe == 1)), max(0, engine.pe - 2)

@@ -7,6 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from vle.compiler.learning.noise import COLUMN, ROW, WIDTH, WORD
+from vle.hw.primitives.product import registered
 
 STATE_WIDTH = WORD.bit_length()
 
@@ -87,7 +88,7 @@ class Draws(wiring.Component):
         ):
             steps = (self._step(k + 1, factor) for k in range(count))
             draws = [draw(m, base, step, f"{name}{k}", "sync") for k, step in enumerate(steps)]
-            m.d.sync += words.eq(Cat(draws))
+            m.d.comb += words.eq(registered(m, Cat(draws), 1))
         return m
 
     @staticmethod

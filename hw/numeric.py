@@ -86,7 +86,7 @@ def choose_late(
 def chosen(m: Module, word: Value, width: int, lane: Value) -> Value:
     """Return one lane of a word; it follows the lane's number a clock later."""
     lanes = len(word) // width
-    here = Signal(lanes, name="lane")
+    here = Signal(lanes, name="lane", reset_less=True)
     m.d.sync += here.eq(1 << lane)
     return either([Mux(here[k], word.word_select(k, width), 0) for k in range(lanes)])
 

@@ -115,7 +115,7 @@ class SynapseArray(wiring.Component):
         products, accumulators = self._products(m, weights), []
         for row in range(engine.pe):
             total = self._tree(m, products[row * engine.simd :][: engine.simd], PAIRS)
-            acc = Signal(signed(engine.acc_width), name=f"acc{row}")
+            acc = Signal(signed(engine.acc_width), name=f"acc{row}", reset_less=True)
             m.d.sync += acc.eq(Mux(first[sums_stage], 0, acc) + total)
             accumulators.append(acc)
         m.d.comb += [self.o.eq(Cat(accumulators)), self.o_valid.eq(last[sums_stage + 1])]
@@ -194,7 +194,8 @@ class SynapseArray(wiring.Component):
             memory.w_en.eq(enables),
             memory.r_addr.eq(Mux(access.active, bus_word, self.address)),
         ]
-        m.d.sync += access.r_data.eq(chosen(m, memory.r_data, width, bus_lane).as_signed())
+        word = chosen(m, memory.r_data, width, bus_lane)
+        m.d.comb += access.r_data.eq(registered(m, word.as_signed(), 1))
         return memory.r_data
 
     def _shared(self, m: Module, word: Value, data: Value, enable: Value) -> tuple[Value, ...]:
@@ -233,9 +234,5 @@ class SynapseArray(wiring.Component):
         """Sum, `radix` words in the first stage, `RADIX` in the others."""
         while len(words) > 1:
             sums = [sum(words[k : k + radix]) for k in range(0, len(words), radix)]
-            words, radix = [], RADIX
-            for total in sums:
-                register = Signal.like(total, name="sum")
-                m.d.sync += register.eq(total)
-                words.append(register)
+            words, radix = [registered(m, total, 1) for total in sums], RADIX
         return words[0]

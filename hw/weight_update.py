@@ -14,6 +14,7 @@ from vle.compiler.learning.noise import WIDTH as DRAW
 from vle.compiler.learning.updates import SIGNAL_WIDTH
 from vle.hw.noise import STATE_WIDTH, Draws
 from vle.hw.numeric import Delay, choose_late, constant, multiply, saturate
+from vle.hw.primitives.product import registered
 
 COUNTED = 4  # flags added per stage
 
@@ -89,8 +90,7 @@ class WeightUpdate(wiring.Component):
                 new, over = self._sum(m, met, step, lane)
                 words.append(new)
                 flags.append(over)
-        m.d.sync += self.o.eq(Cat(words))
-        m.d.comb += self.o_valid.eq(self._valid[8])
+        m.d.comb += [self.o.eq(registered(m, Cat(words), 1)), self.o_valid.eq(self._valid[8])]
         self._address(m)
         self._count(m, flags)
         return m
