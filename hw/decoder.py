@@ -10,11 +10,11 @@ from vle.compiler.circuit.registers import Region, RegisterMap, lane_bits
 from vle.hw.bus import BusSignature
 from vle.hw.numeric import selected
 
-READ_CLOCKS = 4
+READ_CLOCKS = 5
 
 
 class BusDecoder(wiring.Component):
-    """One access at a time: `done` 3 clocks after a write, 7 after a read.
+    """One access at a time: `done` 3 clocks after a write, 8 after a read.
 
     What memories and flags see of it is registered.
 

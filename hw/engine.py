@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Member
 
+from vle.compiler.circuit.edges import Frames
 from vle.compiler.circuit.geometry import Engine as Geometry
 from vle.compiler.circuit.latency import PAIRS, PRODUCT_STAGE, tree_stages
 from vle.compiler.circuit.registers import neuron_kinds, tables
@@ -38,28 +41,30 @@ class Engine(wiring.Component):
     ----------
     engine
         Geometry.
+    heard
+        Memories of the frames that it reads.
     pending_limit
         Steps that the input may be ahead of this engine.
 
     Members
     -------
-    x<k>, loop<k>
-        Words of the frames of the layer at place `k`, one clock after `tile`, `loop_tile`.
+    words<k>
+        Of memory `k` of those, see `FrameMemory`.
     access_<kind>
         From the bus.
 
     The others are those of `Scheduler` and `NeuronPipeline`.
     """
 
-    def __init__(self, engine: Geometry, pending_limit: int):
+    def __init__(self, engine: Geometry, heard: Sequence[Frames], pending_limit: int):
         self.engine = engine
-        self.scheduler, self.operand = Scheduler(engine, pending_limit), Operand(engine)
+        self.scheduler, self.operand = Scheduler(engine, pending_limit), Operand(engine, heard)
         self.synapses, self.queue = SynapseArray(engine), GroupQueue(engine)
         self.neurons = NeuronPipeline(engine)
         members = {name: self.scheduler.signature.members[name] for name in SCHEDULER}
         members |= {name: self.neurons.signature.members[name] for name in NEURONS}
         for name, member in self.operand.signature.members.items():
-            if name.startswith(("x", "loop")):
+            if name.startswith("words"):
                 members[name] = member
         members["access_weight"] = self.synapses.signature.members["access"]
         self.access_names = [f"access_{kind}" for kind in neuron_kinds(engine)]
@@ -104,7 +109,7 @@ class Engine(wiring.Component):
             m.d.sync += getattr(operand, name).eq(getattr(scheduler, name))
         m.d.sync += operand.source.eq(scheduler.source)
         for name in operand.signature.members:
-            if name.startswith(("x", "loop")):
+            if name.startswith("words"):
                 m.d.comb += getattr(operand, name).eq(getattr(self, name))
         for name in ("valid", "address", "first", "last"):
             m.d.comb += getattr(synapses, name).eq(getattr(scheduler, name))

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 from amaranth.hdl import C, Cat, Module, Mux
 
-from vle.compiler.circuit.edges import SumsEdge
+from vle.compiler.circuit.edges import Edge, SumsEdge
 from vle.compiler.circuit.registers import LAYER_FLAGS, Region
 from vle.hw.decoder import BusDecoder
 from vle.hw.engine import Engine
 from vle.hw.frame_buffer import FrameBuffer
+from vle.hw.frame_memory import FrameMemory
 from vle.hw.learning_engine import LearningEngine
 from vle.hw.receiver import FrameReceiver
 from vle.hw.sum_buffer import SumBuffer
@@ -19,15 +20,13 @@ Sums = Sequence[tuple[SumsEdge, SumBuffer]]
 
 
 def connect_memories(
-    m: Module,
-    decoder: BusDecoder,
-    engines: list[Engine],
-    buffers: list[FrameBuffer],
-    sums: Sums = (),
+    m: Module, decoder: BusDecoder, engines: list[Engine], sums: Sums = ()
 ) -> None:
     """Connect the memory of each region; its ports are the bus's while it is active."""
     for place, region in enumerate(decoder.registers.regions):
-        access = _access(region, engines, buffers, sums)
+        if region.kind == "frame":
+            continue
+        access = _access(region, engines, sums)
         m.d.comb += [
             access.active.eq(decoder.active[place]),
             access.address.eq(decoder.address),
@@ -37,10 +36,27 @@ def connect_memories(
         ]
 
 
-def _access(region: Region, engines: list[Engine], buffers: list[FrameBuffer], sums: Sums):
+def connect_frames(
+    m: Module, decoder: BusDecoder, memories: list[FrameMemory], edges: Sequence[Edge]
+) -> None:
+    """Connect memories of frames, of which each edge has a region, but for that from the input."""
+    regions = enumerate(decoder.registers.regions)
+    region_of = {edges[r.owner]: place for place, r in regions if r.kind == "frame"}
+    for memory in memories:
+        access, own = memory.access, memory.frames.edges
+        places = [region_of[edge] for edge in own if edge in region_of]
+        m.d.comb += [
+            memory.edge.eq(Cat(decoder.active[place] for place in places)),
+            access.active.eq(memory.edge.any()),
+            access.address.eq(decoder.address),
+            access.write.eq(Cat(decoder.write[place] for place in places).any()),
+            access.w_data.eq(decoder.w_data),
+            *(decoder.r_data[place].eq(access.r_data) for place in places),
+        ]
+
+
+def _access(region: Region, engines: list[Engine], sums: Sums):
     """Port of a region's memory."""
-    if region.kind == "frame":
-        return buffers[region.owner].access
     for edge, buffer in sums:
         if (edge.kind, edge.source) == (region.kind, region.owner):
             return buffer.access

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Member, Out
 
+from vle.compiler.circuit.edges import Frames
 from vle.compiler.circuit.geometry import Engine as Geometry
 from vle.compiler.circuit.latency import sum_stage
 from vle.compiler.circuit.registers import error_kinds
@@ -31,7 +34,7 @@ class LearningEngine(Engine):
 
     Parameters
     ----------
-    engine, pending_limit
+    engine, heard, pending_limit
         As in `Engine`.
     loss
         Of the network.
@@ -53,10 +56,10 @@ class LearningEngine(Engine):
     What errors need is at `errors`, an `ErrorPath`; the others are those of `Engine`.
     """
 
-    def __init__(self, engine: Geometry, pending_limit: int, loss: str):
+    def __init__(self, engine: Geometry, heard: Sequence[Frames], pending_limit: int, loss: str):
         self.errors = ErrorPath(engine, pending_limit, loss)
         self.traces = TraceUnit(engine) if engine.trace_groups else None
-        super().__init__(engine, pending_limit)
+        super().__init__(engine, heard, pending_limit)
 
     def _more_members(self) -> dict[str, Member]:
         places = len(self.engine.passes)

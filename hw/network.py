@@ -6,7 +6,7 @@ from amaranth.hdl import C, Cat, Module, Mux, ResetInserter, Signal, Value, sign
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from vle.compiler.circuit.edges import Edge
+from vle.compiler.circuit.edges import Edge, Frames
 from vle.compiler.circuit.folding import ChipSpec
 from vle.compiler.circuit.geometry import Engine as Geometry
 from vle.compiler.circuit.registers import counter_names, register_map
@@ -15,7 +15,8 @@ from vle.hw.counters import Counters, CountSignature
 from vle.hw.decoder import BusDecoder
 from vle.hw.engine import Engine
 from vle.hw.frame_buffer import FrameBuffer
-from vle.hw.host_access import connect_flags, connect_learning, connect_memories
+from vle.hw.frame_memory import FrameMemory
+from vle.hw.host_access import connect_flags, connect_frames, connect_learning, connect_memories
 from vle.hw.learning_core import LearningConnections, learning_members
 from vle.hw.learning_engine import LearningEngine
 from vle.hw.receiver import FrameReceiver, word_layout
@@ -93,9 +94,10 @@ class NetworkCore(wiring.Component):
         learns = chip.learning is not None
         engines = [self._engine(engine, limit) for engine in chip.engines]
         buffers = [FrameBuffer(edge, learns=learns and not edge.recurrent) for edge in chip.edges]
+        memories = [FrameMemory(frames) for frames in chip.frames]
         receiver, sender = FrameReceiver(chip.network.layers[0], learns=learns), FrameSender(chip)
         m.submodules.receiver, m.submodules.sender = cleared(receiver), cleared(sender)
-        for name, blocks in (("engine", engines), ("buffer", buffers)):
+        for name, blocks in (("engine", engines), ("buffer", buffers), ("frames", memories)):
             for k, block in enumerate(blocks):
                 m.submodules[f"{name}{k}"] = cleared(block)
         m.submodules.counters = counters = Counters(chip)
@@ -106,6 +108,8 @@ class NetworkCore(wiring.Component):
             self._connect_sink(m, edge, buffer, engines)
             if edge.source is not None:
                 self._connect_source(m, edge, buffer, engines)
+        for frames, memory in zip(chip.frames, memories, strict=True):
+            self._connect_frames(m, frames, memory, receiver, engines)
         self._connect_output(m, sender, engines)
         m.d.comb += self.idle.eq(Cat(engine.idle for engine in engines).all())
         hold = Signal()  # may come a clock late, before any pass can begin
@@ -122,17 +126,18 @@ class NetworkCore(wiring.Component):
             learning.connect(receiver, counters, self.clear)
             sums = learning.sums
             connect_learning(m, decoder, engines, sums)
-        connect_memories(m, decoder, engines, buffers, sums)
+        connect_memories(m, decoder, engines, sums)
+        connect_frames(m, decoder, memories, chip.edges)
         connect_flags(m, decoder, receiver, engines, buffers)
         if self.shown:
             self._connect_trace(m, engines)
         return m
 
     def _engine(self, engine: Geometry, limit: int) -> Engine:
-        learning = self.chip.learning
+        learning, heard = self.chip.learning, self.chip.heard(engine)
         if learning is None:
-            return Engine(engine, limit)
-        return LearningEngine(engine, limit, learning.loss)
+            return Engine(engine, heard, limit)
+        return LearningEngine(engine, heard, limit, learning.loss)
 
     def _place(self, layer: int | None, engines: list[Engine]) -> tuple[Engine, int]:
         """Engine of a layer, and the layer's place in it."""
@@ -151,9 +156,6 @@ class NetworkCore(wiring.Component):
             buffer.reserve.eq(receiver.accept),
             buffer.reserve_start.eq(receiver.start),
             buffer.commit.eq(receiver.accept),
-            buffer.w_valid.eq(receiver.w_valid),
-            buffer.w_data.eq(receiver.w_data),
-            buffer.w_abort.eq(receiver.w_abort),
         ]
 
     def _connect_sink(
@@ -167,8 +169,6 @@ class NetworkCore(wiring.Component):
                 engine.loop_ready[place].eq(buffer.ready),
                 engine.loop_more[place].eq(buffer.more),
                 engine.loop_zero[place].eq(buffer.zero),
-                buffer.tile.eq(engine.loop_tile),
-                getattr(engine, f"loop{place}").eq(buffer.words),
             ]
             return
         m.d.comb += [
@@ -176,8 +176,6 @@ class NetworkCore(wiring.Component):
             engine.x_more[place].eq(buffer.more),
             engine.x_start[place].eq(buffer.start),
             engine.x_zero[place].eq(buffer.zero),
-            buffer.tile.eq(engine.tile),
-            getattr(engine, f"x{place}").eq(buffer.words),
         ]
         if not self.chip.network.layers[edge.sink].recurrent:
             m.d.comb += [engine.loop_ready[place].eq(1), engine.loop_more[place].eq(1)]
@@ -192,11 +190,42 @@ class NetworkCore(wiring.Component):
             buffer.reserve.eq(engine.begin[place]),
             buffer.reserve_start.eq(engine.start),
             buffer.commit.eq(engine.last_at[stage][place]),
-            buffer.w_valid.eq(engine.o_at[place]),
-            buffer.w_data.eq(engine.o),
         ]
         if not edge.recurrent:
             m.d.comb += engine.free[place].eq(buffer.free)
+
+    def _connect_frames(
+        self,
+        m: Module,
+        frames: Frames,
+        memory: FrameMemory,
+        receiver: FrameReceiver,
+        engines: list[Engine],
+    ) -> None:
+        """Connect a memory to the engines that write and read it."""
+        reader = engines[frames.reader]
+        sinks = [self._place(edge.sink, engines)[1] for edge in frames.edges]
+        words = getattr(reader, f"words{self.chip.heard(reader.engine).index(frames)}")
+        m.d.comb += [
+            memory.tile.eq(reader.loop_tile if frames.recurrent else reader.tile),
+            memory.release.eq(Cat(reader.release[place] for place in sinks).any()),
+            words.eq(memory.words),
+        ]
+        if frames.writer is None:
+            m.d.comb += [
+                memory.w_valid.eq(receiver.w_valid),
+                memory.w_data.eq(receiver.w_data),
+                memory.w_last.eq(receiver.accept),
+                memory.w_abort.eq(receiver.w_abort),
+            ]
+            return
+        writer = engines[frames.writer]
+        sources = [self._place(edge.source, engines)[1] for edge in frames.edges]
+        m.d.comb += [
+            memory.w_valid.eq(Cat(writer.o_at[place] for place in sources).any()),
+            memory.w_data.eq(writer.o),
+            memory.w_last.eq(memory.w_valid & writer.o_last),
+        ]
 
     def _connect_output(self, m: Module, sender: FrameSender, engines: list[Engine]) -> None:
         engine, place = self._place(len(self.chip.network.layers) - 1, engines)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 
-from amaranth.hdl import C, Cat, Module, Mux, Value
+from amaranth.hdl import Cat, Module, Mux, Value
 from amaranth.lib import enum, wiring
 from amaranth.lib.wiring import In, Out
 
-from vle.compiler.circuit.geometry import Engine, Pass
+from vle.compiler.circuit.edges import Frames
+from vle.compiler.circuit.geometry import Engine
 from vle.hw.numeric import Delay, either
 from vle.hw.primitives import registers_first
 
@@ -33,66 +34,59 @@ class Operand(wiring.Component):
     ----------
     engine
         Layers and widths.
+    heard
+        Memories of the frames that the engine reads.
 
     Members
     -------
     place, source, zero_x, zero_loop
         Layer by its place in the order of work; where the tile comes from; whether either frame
         reads as 0.
-    x<k>, loop<k>
-        Words of the frames of the layer at place `k`.
+    words<k>
+        Of memory `k` of those.
     o
         `simd` operands, lane 0 in the lowest bits.
     """
 
-    def __init__(self, engine: Engine):
-        self.engine = engine
-        members = {
-            "place": In(range(max(2, len(engine.passes)))),
-            "source": In(Source),
-            "zero_x": In(1),
-            "zero_loop": In(1),
-            "o": Out(engine.simd * engine.operand_width),
-        }
-        for k, spec in enumerate(engine.layers):
-            members[f"x{k}"] = In(engine.simd * spec.x_format.width)
-            if spec.recurrent:
-                members[f"loop{k}"] = In(engine.simd * spec.rate_format.width)
-        super().__init__(members)
+    def __init__(self, engine: Engine, heard: Sequence[Frames]):
+        self.engine, self.heard = engine, heard
+        words = {f"words{k}": In(engine.simd * frames.width) for k, frames in enumerate(heard)}
+        super().__init__(
+            {
+                **words,
+                "place": In(range(max(2, len(engine.passes)))),
+                "source": In(Source),
+                "zero_x": In(1),
+                "zero_loop": In(1),
+                "o": Out(engine.simd * engine.operand_width),
+            }
+        )
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        late, chosen = registers_first(platform), []
-        for k, piece in enumerate(self.engine.passes):
-            for words, take in self._sources(k, piece):
-                taken = Delay(m, take, "taken")[int(late)]
-                chosen.append(Mux(taken, words, 0))
+        late, lanes, found = registers_first(platform), range(self.engine.simd), []
+        for k, frames in enumerate(self.heard):
+            words = getattr(self, f"words{k}")
+            take = Delay(m, Cat(self._take(frames, lane) for lane in lanes), f"take{k}")[int(late)]
+            masked = (Mux(take[lane], self._lane(words, frames.width, lane), 0) for lane in lanes)
+            found.append(Cat(masked))
         domain = m.d.comb if late else m.d.sync
-        domain += self.o.eq(either(chosen))
+        domain += self.o.eq(either(found))
         return m
 
-    def _sources(self, k: int, piece: Pass) -> Iterator[tuple[Value, Value]]:
-        """Words of the layer at place `k`, 0 in other lanes, and when to take them."""
-        here = self.place == k
-        x = self._extend(self[f"x{k}"], piece.spec.x_format.width)
-        if not piece.spec.recurrent:
-            yield x, here & ~self.zero_x
-            return
-        loop = self._extend(self[f"loop{k}"], piece.spec.rate_format.width)
-        split = piece.spec.inputs % piece.simd * self.engine.operand_width
-        from_x, from_loop = here & ~self.zero_x, here & ~self.zero_loop
-        yield x[:split], from_x & (self.source != Source.LOOP)
-        yield Cat(C(0, split), x[split:]), from_x & (self.source == Source.INPUT)
-        yield loop[:split], from_loop & (self.source == Source.LOOP)
-        yield Cat(C(0, split), loop[split:]), from_loop & (self.source != Source.INPUT)
+    def _take(self, frames: Frames, lane: int) -> Value:
+        """Whether a lane of the memory's word is an operand."""
+        source, zero = self.source, self.zero_loop if frames.recurrent else self.zero_x
+        sinks, taken = {edge.sink for edge in frames.edges}, []
+        for place, piece in enumerate(self.engine.passes):
+            if piece.layer in sinks:
+                own = lane >= piece.spec.inputs % piece.simd
+                whole = Source.LOOP if frames.recurrent else Source.INPUT
+                shared = (source == Source.BOTH) & (own == frames.recurrent)
+                taken.append((self.place == place) & ((source == whole) | shared))
+        return either(taken) & ~zero
 
-    def _extend(self, words: Value, width: int) -> Value:
-        """Lanes of the engine's width."""
-        if width == self.engine.operand_width:
-            return words
-        lanes = [words.word_select(lane, width) for lane in range(self.engine.simd)]
-        more = self.engine.operand_width - width
-        return Cat(Cat(lane, lane[-1].replicate(more)) for lane in lanes)
-
-    def __getitem__(self, name: str):
-        return getattr(self, name)
+    def _lane(self, words: Value, width: int, lane: int) -> Value:
+        """Return a lane, of the engine's width."""
+        word, more = words.word_select(lane, width), self.engine.operand_width - width
+        return Cat(word, word[-1].replicate(more)) if more else word

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from vle.compiler.circuit.geometry import Engine
 from vle.compiler.fixed import Fixed
@@ -55,6 +56,70 @@ class Edge:
     def tiles(self) -> int:
         """Words of a frame."""
         return -(-(self.first + self.columns) // self.simd)
+
+    @property
+    def tile_bits(self) -> int:
+        """Bits of the number of a word of a frame."""
+        return max(1, (self.tiles - 1).bit_length())
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Frames in one memory: one engine, or the input, writes them, one engine reads them.
+
+    Each edge's are written once a step, and read once, in the order of work of both engines.
+
+    Parameters
+    ----------
+    writer, reader
+        Indices of the engines; writer None: the input stream.
+    edges
+        In the order of work, all of one format's width, all recurrent or none.
+    """
+
+    writer: int | None
+    reader: int
+    edges: tuple[Edge, ...]
+
+    @property
+    def width(self) -> int:
+        """Bits of a rate."""
+        return self.edges[0].format.width
+
+    @property
+    def simd(self) -> int:
+        """Rates in a word."""
+        return self.edges[0].simd
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether layers hear themselves in them."""
+        return self.edges[0].recurrent
+
+    @property
+    def depth(self) -> int:
+        """Words."""
+        return sum(edge.slots << edge.tile_bits for edge in self.edges)
+
+    @property
+    def tile_bits(self) -> int:
+        """Bits of the number of a word of a frame, the longest one's."""
+        return max(edge.tile_bits for edge in self.edges)
+
+    @cached_property
+    def begins(self) -> tuple[tuple[int, ...], ...]:
+        """Where frames begin, of each edge and in each slot.
+
+        The longest come first, so that each begins at a multiple of its own `2**tile_bits`.
+        """
+        order = sorted(range(len(self.edges)), key=lambda k: -self.edges[k].tile_bits)
+        found: list[tuple[int, ...]] = [()] * len(self.edges)
+        begin = 0
+        for k in order:
+            bits, slots = self.edges[k].tile_bits, self.edges[k].slots
+            found[k] = tuple(begin + (slot << bits) for slot in range(slots))
+            begin += slots << bits
+        return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -127,3 +192,14 @@ def lay_out_edges(layers: Sequence[LayerSpec], engines: Sequence[Engine]) -> tup
             first, rates = spec.inputs % engine.simd, spec.rate_format
             edges.append(Edge(sink, sink, rates, spec.outputs, first, engine.simd, 2, piece.tiles))
     return tuple(edges)
+
+
+def share_frames(edges: Sequence[Edge], engines: Sequence[Engine]) -> tuple[Frames, ...]:
+    """Put edges of the same writer and reader into one memory, where their words are alike."""
+    engine = {piece.layer: engine.index for engine in engines for piece in engine.passes}
+    found: dict[tuple[int | None, int, bool, int], list[Edge]] = {}
+    for edge in edges:
+        writer = None if edge.source is None else engine[edge.source]
+        key = writer, engine[edge.sink], edge.recurrent, edge.format.width
+        found.setdefault(key, []).append(edge)
+    return tuple(Frames(key[0], key[1], (*alike,)) for key, alike in found.items())

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from vle.compiler.activation import Table
-from vle.compiler.circuit.edges import Edge, SumsEdge, lay_out_edges, lay_out_sums
+from vle.compiler.circuit.edges import (
+    Edge,
+    Frames,
+    SumsEdge,
+    lay_out_edges,
+    lay_out_sums,
+    share_frames,
+)
 from vle.compiler.circuit.geometry import Engine, lay_out_engines
 from vle.compiler.learning.network import LearningNetwork
 from vle.compiler.network import NetworkSpec
@@ -123,6 +130,15 @@ class ChipSpec:
     def edge(self, layer: int) -> Edge:
         """Way of the frames that a layer hears from below."""
         return self.edges[layer]
+
+    @cached_property
+    def frames(self) -> tuple[Frames, ...]:
+        """Memories of frames, each of one or more edges."""
+        return share_frames(self.edges, self.engines)
+
+    def heard(self, engine: Engine) -> tuple[Frames, ...]:
+        """Memories of frames that an engine reads."""
+        return tuple(frames for frames in self.frames if frames.reader == engine.index)
 
     @cached_property
     def sums(self) -> tuple[SumsEdge, ...]:

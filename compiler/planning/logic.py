@@ -117,14 +117,15 @@ def _all(chip: ChipSpec, family: Family, choices: Choices) -> Iterator[Part]:
         yield "engine", 1.0
         yield "words", engine.pe * _row_sum(engine)
         yield "words", 2.0 * engine.pe * engine.acc_width
-        yield "pipelines", _operands(engine)
+        yield "pipelines", _operands(chip, engine)
         yield "pipelines", _neurons(engine)
         yield "activation", _activation(engine)
         if engine.learns:
             yield from _of_learning(chip, engine)
-    for edge in chip.edges:
+    for _ in chip.edges:
         yield "edges", 1.0
-        yield "words", edge.simd
+    for frames in chip.frames:
+        yield "words", frames.simd
     if chip.learning is not None:
         yield "learning top", 1.0
         yield "softmax", float(chip.learning.loss == "cross_entropy")
@@ -158,8 +159,8 @@ def _row_sum(engine: Engine) -> float:
     )
 
 
-def _operands(engine: Engine) -> float:
-    sources = sum(1 + spec.recurrent for spec in engine.layers)
+def _operands(chip: ChipSpec, engine: Engine) -> float:
+    sources = sum(frames.reader == engine.index for frames in chip.frames)
     return engine.simd * engine.operand_width * (1 + choice(1.0, max(2, sources)))
 
 
@@ -201,8 +202,8 @@ def _of_bus(chip: ChipSpec) -> Iterator[Part]:
         yield "words", 2.0 * engine.lanes
         kinds = len(neuron_kinds(engine)) + len(error_kinds(engine))
         yield "words", 0.5 * kinds * engine.u_width
-    for edge in chip.edges:
-        yield "words", choice(edge.format.width, edge.simd + 1)
+    for frames in chip.frames:
+        yield "words", choice(frames.width, frames.simd + 1)
 
 
 def _of_memories(chip: ChipSpec, family: Family, choices: Choices) -> Iterator[Part]:

@@ -29,7 +29,7 @@ class MemoryNeed(NamedTuple):
     kind
         What it holds.
     owner
-        Index of the engine, edge or layer.
+        Index of the engine, memory of frames, edge of sums or layer.
     width, depth, banks
         Bits of a word that is written at once, words, and how many lie side by side under one
         address.
@@ -74,9 +74,8 @@ def _all(chip: ChipSpec) -> Iterator[MemoryNeed]:
         yield from _of_engine(engine)
         if engine.learns:
             yield from _of_learning(chip, engine)
-    for place, edge in enumerate(chip.edges):
-        words = edge.slots << max(1, (edge.tiles - 1).bit_length())
-        yield MemoryNeed("frames", place, edge.format.width, words, edge.simd)
+    for place, frames in enumerate(chip.frames):
+        yield MemoryNeed("frames", place, frames.width, frames.depth, frames.simd)
     for place, sums in enumerate(chip.sums):
         yield MemoryNeed("sums", place, errors.SUM_WIDTH, sums.tiles, sums.simd)
     last = chip.network.layers[-1]

@@ -9,7 +9,7 @@ from bounded import simulate
 
 from vle.compiler.activation import PiecewiseLinear as PiecewiseSpec
 from vle.compiler.activation import Table as TableSpec
-from vle.compiler.circuit.edges import Edge
+from vle.compiler.circuit.edges import Edge, Frames
 from vle.compiler.circuit.folding import ChipSpec, EngineSpec, Folding
 from vle.compiler.circuit.geometry import Engine
 from vle.compiler.circuit.latency import STATE_LOOP
@@ -17,6 +17,7 @@ from vle.compiler.fixed import Fixed
 from vle.compiler.network import NetworkSpec
 from vle.hw.activation import PiecewiseLinear, Table
 from vle.hw.frame_buffer import FrameBuffer
+from vle.hw.frame_memory import FrameMemory
 from vle.hw.group_queue import GroupQueue
 from vle.hw.neurons import NeuronPipeline
 from vle.hw.synapses import SynapseArray
@@ -208,45 +209,104 @@ async def _taken(ctx, unit) -> int:
     return int(taken)
 
 
-@pytest.mark.parametrize("first", [0, 2])
-def test_frame_buffer(first):
-    """Frames come back as they were written, flags too; the reset's frame is zero."""
-    edge = Edge(0, 1, FORMAT, 7, first, 3, 3, 3)
-    unit, rng = FrameBuffer(edge), np.random.default_rng(5)
-    frames, starts = rng.integers(-(1 << 15), 1 << 15, (6, 7)), [0, 1, 1, 0, 1, 0]
+def test_frame_buffer():
+    """Frames are told of in the order in which they were reserved; the reset's frame is zero."""
+    unit, starts = FrameBuffer(Edge(0, 1, FORMAT, 7, 0, 3, 3, 3)), [0, 1, 1, 0, 1, 0]
+
+    async def pulse(ctx, *names):
+        for name in names:
+            ctx.set(getattr(unit, name), 1)
+        await ctx.tick()
+        for name in names:
+            ctx.set(getattr(unit, name), 0)
 
     async def write(ctx):
-        for frame, start in zip(frames, starts, strict=True):
+        for start in starts:
             while not ctx.get(unit.free):
                 await ctx.tick()
-            ctx.set(unit.reserve, 1)
             ctx.set(unit.reserve_start, start)
-            await ctx.tick()
-            ctx.set(unit.reserve, 0)
-            ctx.set(unit.w_valid, 1)
-            for place, word in enumerate((*frame[:2], *frame)):  # begun, given up, written anew
-                ctx.set(unit.w_data, int(word))
-                ctx.set(unit.w_abort, place == 1)
-                await ctx.tick()
-            ctx.set(unit.w_valid, 0)
-            ctx.set(unit.commit, 1)
-            await ctx.tick()
-            ctx.set(unit.commit, 0)
+            await pulse(ctx, "reserve")
+            await ctx.tick().repeat(4)
+            await pulse(ctx, "commit")
 
     async def read(ctx):
-        for frame, start in zip([frames[0] * 0, *frames], [0, *starts], strict=True):
+        for place, start in enumerate([0, *starts]):
             while not ctx.get(unit.ready):
                 await ctx.tick()
-            assert ctx.get(unit.start) == start
-            zero, words = ctx.get(unit.zero), []
-            for tile in range(edge.tiles):
-                ctx.set(unit.tile, tile)
-                await ctx.tick()
-                words += _words(ctx.get(unit.words), 16, 3)
-            assert zero == (not frame.any())
-            assert zero or words[first : first + 7] == frame.tolist()
-            ctx.set(unit.release, 1)
-            await ctx.tick()
-            ctx.set(unit.release, 0)
+            assert (ctx.get(unit.start), ctx.get(unit.zero)) == (start, place == 0)
+            await pulse(ctx, "release")
 
     simulate(unit, write, read)
+
+
+EDGES = {  # columns, first lane, slots of each edge
+    "one": [(7, 0, 3)],
+    "two": [(7, 2, 2), (1, 0, 2)],
+    "slots differ": [(2, 1, 4), (20, 0, 3), (7, 2, 4)],
+}
+
+
+@pytest.mark.parametrize("edges", EDGES.values(), ids=EDGES)
+@pytest.mark.parametrize("source", [0, None])
+def test_frame_memory(edges, source):
+    """Frames of all edges come back as they were written, each in its turn, and on the bus."""
+    edges = edges[: len(edges) if source is not None else 1]
+    ways = [
+        Edge(source, k, FORMAT, columns, first, 3, slots, 3)
+        for k, (columns, first, slots) in enumerate(edges)
+    ]
+    unit, rng = FrameMemory(Frames(source, 0, (*ways,))), np.random.default_rng(5)
+    steps = [[rng.integers(-(1 << 15), 1 << 15, way.columns) for way in ways] for _ in range(9)]
+
+    async def write(ctx, frame):
+        for begun in (frame[:-1],) * (source is None) + (frame,):  # given up, written anew
+            for place, word in enumerate(begun):
+                ctx.set(unit.w_valid, 1)
+                ctx.set(unit.w_data, int(word))
+                ctx.set(unit.w_last, len(begun) == len(frame) == place + 1)
+                ctx.set(unit.w_abort, len(begun) < len(frame) and len(begun) == place + 1)
+                await ctx.tick()
+        for name in ("w_valid", "w_last", "w_abort"):
+            ctx.set(getattr(unit, name), 0)
+
+    async def read(ctx, way, frame):
+        words = []
+        for tile in range(way.tiles):
+            ctx.set(unit.tile, tile)
+            await ctx.tick()
+            words += _words(ctx.get(unit.words), 16, 3)
+        if frame is not None:
+            assert words[way.first :][: way.columns] == frame.tolist()
+        ctx.set(unit.release, 1)
+        await ctx.tick()
+        ctx.set(unit.release, 0)
+
+    async def access(ctx, way, column, word=None):
+        tile, lane = divmod(way.first + column, 3)
+        ctx.set(unit.edge, 1 << ways.index(way))
+        ctx.set(unit.access.active, 1)
+        ctx.set(unit.access.address, tile << 2 | lane)
+        ctx.set(unit.access.write, word is not None)
+        ctx.set(unit.access.w_data, 0 if word is None else int(word))
+        await ctx.tick()
+        ctx.set(unit.access.write, 0)
+        await ctx.tick().repeat(4)
+        found = ctx.get(unit.access.r_data)
+        ctx.set(unit.access.active, 0)
+        await ctx.tick()
+        return (found + (1 << 31)) % (1 << 32) - (1 << 31)
+
+    async def scenario(ctx):
+        for way in ways if source is not None else ():
+            await read(ctx, way, None)  # the reset's
+        for frames in steps:
+            for frame in frames:
+                await write(ctx, frame)
+            for way, frame in zip(ways, frames, strict=True):
+                for column in range(way.columns if source is not None else 0):
+                    assert await access(ctx, way, column) == frame[column]
+                    await access(ctx, way, column, ~frame[column])
+            for way, frame in zip(ways, frames, strict=True):
+                await read(ctx, way, frame if source is None else ~frame)
+
+    simulate(unit, scenario)

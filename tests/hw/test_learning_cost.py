@@ -71,7 +71,7 @@ def bits(chip: ChipSpec, layer: int) -> int:
     """Bits of memories and registers of a layer's engine and its frames and sums, as generated."""
     os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")
     text = rtlil.convert(NetworkCore(chip), name="core", emit_src=False)
-    mine = re.compile(rf"\\core\.(engine|buffer|down){layer}(\.|\$|$)")
+    mine = re.compile(rf"\\core\.(engine|buffer|frames|down){layer}(\.|\$|$)")
     found, module, register = Counter(), "", False
     for line in map(str.strip, text.splitlines()):
         if line.startswith("module "):
