@@ -21,7 +21,7 @@ from vle.compiler.learning.network import LearningNetwork
 from vle.compiler.learning.rate import EXPONENT_WIDTH, MANTISSA_WIDTH
 from vle.hw.bus import BusSignature
 from vle.hw.counters import CountSignature
-from vle.hw.numeric import selected
+from vle.hw.numeric import Delay, selected
 
 RATE_WIDTH = MANTISSA_WIDTH + EXPONENT_WIDTH
 
@@ -111,7 +111,8 @@ class Control(wiring.Component):
         m.d.sync += self.clear_counters.eq(0)
         values = {self.map.register(name): value for name, value in self._values().items()}
         here, counted = self._decode(m, list(values))
-        counting, standing = Signal(), Signal()  # a count is asked for; so it was a clock before
+        counting = Signal()  # a count is asked for
+        asked_for = Delay(m, counting, "counting")
         answers = own & asked & ~done
         m.d.comb += counting.eq(answers & counted & self.bus.read)
         with m.If(answers & ~counting):
@@ -121,8 +122,7 @@ class Control(wiring.Component):
         for place, register in enumerate(values):
             with m.If(answers & self.bus.write & here[place]):
                 m.d.sync += written.get(register.name, [])
-        m.d.sync += standing.eq(counting)
-        with m.If(counting & standing):
+        with m.If(counting & asked_for[1] & asked_for[2]):  # by then it has all events before
             m.d.sync += done.eq(self._count(m, word))
         return m
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from itertools import pairwise
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -27,8 +29,9 @@ class CountSignature(wiring.Signature):
     select
         Which one, by its place in `counter_names`; it stands until both halves have come.
     low, high
-        Whether `word` is the lower, the upper half of the selected count. The upper one belongs to
-        the lower one that came in the clock before.
+        Whether `word` is the lower, the upper half of the count selected a clock ago. The upper one
+        belongs to the lower one that came in the clock before. Events are counted in what comes 2
+        clocks after them.
     word
         The half.
     """
@@ -49,8 +52,7 @@ class Counters(wiring.Component):
 
     Events gather in a few bits for each count. In every clock the next half of the next count comes
     out of a memory, takes what has gathered (the upper half, the carry) and goes back. So a count
-    that is asked for is told, with all events of clocks before, within two rounds of `2 * counts`
-    clocks.
+    comes by every `2 * counts` clocks.
 
     Parameters
     ----------
@@ -93,33 +95,39 @@ class Counters(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        here, after, clearing = self._walk(m)
-        place, upper = here[1:], here[0]
-        m.submodules.memory = memory = RegisteredMemory(HALF_COUNT, 2 * self.count, latency=1)
-        gathered, carry = self._gather(m), Signal()
-        word = Signal(HALF_COUNT + 1)
+        asked, here, done, clearing = self._walk(m)
+        m.submodules.memory = memory = RegisteredMemory(HALF_COUNT, 2 * self.count)
+        gathered, total = self._gather(m), Signal(HALF_COUNT + 1)
+        carry = total[HALF_COUNT]
+        m.d.sync += total.eq(Mux(clearing, 0, memory.r_data) + Mux(here[0], carry, gathered))
+        with m.If(self.clear):
+            m.d.sync += total.eq(0)
         m.d.comb += [
-            word.eq(Mux(clearing, 0, memory.r_data) + Mux(upper, carry, gathered)),
-            memory.r_addr.eq(after),
-            memory.w_addr.eq(here),
-            memory.w_data.eq(word),
+            memory.r_addr.eq(asked),
+            memory.w_addr.eq(done),
+            memory.w_data.eq(total),
             memory.w_en.eq(1),
         ]
-        m.d.sync += carry.eq(word[HALF_COUNT] & ~self.clear)
-        self._tell(m, place, upper, word)
+        self._tell(m, here, total)
         return m
 
-    def _walk(self, m: Module) -> tuple[Value, Value, Value]:
-        """Half word at work, the one after it, and whether some are still to be cleared."""
+    def _walk(self, m: Module) -> tuple[Value, Value, Value, Value]:
+        """Half words asked for, at work and done; whether some are still to be cleared."""
         halves = 2 * self.count
-        here, after = Signal(range(halves)), Signal(range(halves), init=1)
+        asked, coming, here, done = (
+            Signal(range(halves), init=init, name=name)
+            for name, init in (("asked", 2), ("coming", 1), ("here", 0), ("done", 0))
+        )
         left, clearing = Signal(range(halves), init=halves - 1), Signal(init=1)
-        m.d.sync += [here.eq(after), after.eq(Mux(after == halves - 1, 0, after + 1))]
+        m.d.sync += [
+            asked.eq(Mux(asked == halves - 1, 0, asked + 1)),
+            *(after.eq(before) for before, after in pairwise((asked, coming, here, done))),
+        ]
         with m.If(self.clear):
             m.d.sync += [left.eq(halves - 1), clearing.eq(1)]
         with m.Elif(clearing):
             m.d.sync += [left.eq(left - 1), clearing.eq(left != 0)]
-        return here, after, clearing
+        return asked, here, done, clearing
 
     def _gather(self, m: Module) -> Value:
         """Events of the count at work since its last turn, taken in the clock before it."""
@@ -128,7 +136,7 @@ class Counters(wiring.Component):
         m.d.sync += turn.eq(~turn)
         with m.If(~turn):
             m.d.sync += coming.eq(coming.rotate_left(1))
-        for k, event in enumerate(self._events()):
+        for k, event in enumerate(self._events(m)):
             most = 2 * self.count * ((1 << len(event)) - 1)
             assert most < 1 << HALF_COUNT
             since = Signal(range(most + 1), name=f"since{k}")
@@ -140,22 +148,21 @@ class Counters(wiring.Component):
         m.d.sync += gathered.eq(Mux(self.clear, 0, either(found)))
         return gathered
 
-    def _events(self) -> list[Value]:
-        """How often each count counts in this clock, in the order of `counter_names`."""
-        saturated = [bit for events in self.saturated for bit in events]
-        events = [self.step, self.error, *saturated]
+    def _events(self, m: Module) -> list[Value]:
+        """How often each count counts, in the order of `counter_names`; of frames a clock late."""
+        frames = [self.step, self.error, *([self.target_error] if self.learns else [])]
+        late = Signal(len(frames), name="frames")
+        m.d.sync += late.eq(Mux(self.clear, 0, Cat(frames)))
+        events = [late[0], late[1], *(bit for events in self.saturated for bit in events)]
         if self.learns:
-            events += [self.target_error, *(n for kinds in self.clamping for n in kinds)]
+            events += [late[2], *(n for kinds in self.clamping for n in kinds)]
         return [Value.cast(event) for event in events]
 
-    def _tell(self, m: Module, place: Value, upper: Value, word: Value) -> None:
+    def _tell(self, m: Module, here: Value, total: Value) -> None:
         """Show the selected count as it comes by."""
-        asked = place == self.read.select
-        m.d.comb += [
-            self.read.low.eq(asked & ~upper),
-            self.read.high.eq(asked & upper),
-            self.read.word.eq(word),
-        ]
+        asked = here[1:] == self.read.select
+        m.d.sync += [self.read.low.eq(asked & ~here[0]), self.read.high.eq(asked & here[0])]
+        m.d.comb += self.read.word.eq(total)
 
 
 def clamped_at_once(engine: Engine) -> int:

@@ -127,6 +127,7 @@ class ErrorUnit(wiring.Component):
         assert self.e_stage + 3 == end
         assert self.s_stage - 2 == engine.prime_words
         self._at = {name: Delay(m, getattr(self, name), name) for name in (*ROW, "context")}
+        self._first = Delay(m, self.row == 0, "first")
         self._m = m
         self._chosen: dict[tuple[str, int], Value] = {}
         m.submodules.sum = parts = ErrorSum(engine)
@@ -259,8 +260,8 @@ class ErrorUnit(wiring.Component):
     def _connect_signals(self, m: Module, inst: Delay, e: Delay) -> None:
         """Learning signals of the weights: of `inst_e` by filtered inputs, of `e` otherwise."""
         stage, at, engine = self.e_stage, self._at, self.engine
-        first, noise = at["row"][stage + 1] == 0, self._of("noise", stage + 1)
-        draw = signal_draw(m, noise, at["valid"][stage + 1], first)
+        noise = self._of("noise", stage + 1)
+        draw = signal_draw(m, noise, at["valid"][stage + 1], self._first[stage + 1])
         filtered = [learning.filtered for learning in engine.learning]
         place = at["place"][stage]
         word = choose(place, filtered, lambda on: inst[stage] if on else e[stage])
@@ -323,7 +324,7 @@ class ErrorUnit(wiring.Component):
         done = stage + 2
         place = Delay(m, at["place"][done], "scale_place")
         m.d.comb += [
-            rescale.clear.eq(at["valid"][1] & (at["row"][1] == 0)),
+            rescale.clear.eq(at["valid"][1] & self._first[1]),
             rescale.clear_context.eq(at["context"][1]),
             rescale.last.eq(at["valid"][done] & at["last"][done]),
             rescale.last_context.eq(at["context"][done]),

@@ -49,7 +49,7 @@ class LearningEngine(Engine):
     written, written_address, written_words
         As in `SynapseArray`.
     clamped
-        Per place and kind, words clamped in this clock.
+        Per place and kind, words clamped in the clock before.
     access_<kind>
         From the bus.
 
@@ -208,19 +208,21 @@ class LearningEngine(Engine):
         ]
 
     def _count(self, m: Module) -> None:
+        """Tell a clock late what was clamped, in the order of `Clamped`."""
         unit, synapses, neurons = self.errors.unit, self.synapses, self.neurons
-        for k, counts in enumerate(self.clamped):
-            error, signal, weight, bias, trace = counts
-            here = unit.o_place == k
-            m.d.comb += [
-                error.eq(unit.clamped_error & here),
-                signal.eq(Mux(here, unit.clamped_signal, 0)),
-                weight.eq(Mux(synapses.clamped_place == k, synapses.clamped, 0)),
-                bias.eq(neurons.clamped_bias & (neurons.clamped_bias_place == k)),
-            ]
-            if self.traces is not None:
-                mine = self.traces.clamped_place == k
-                m.d.comb += trace.eq(Mux(mine, self.traces.clamped, 0))
+        clamped = [
+            (unit.clamped_error, unit.o_place),
+            (unit.clamped_signal, unit.o_place),
+            (synapses.clamped, synapses.clamped_place),
+            (neurons.clamped_bias, neurons.clamped_bias_place),
+        ]
+        if self.traces is not None:
+            clamped.append((self.traces.clamped, self.traces.clamped_place))
+        for kind, (count, place) in enumerate(clamped):
+            late, here = Signal.like(count, name="clamped"), Signal(len(self.clamped), name="at")
+            m.d.sync += [late.eq(count), here.eq(1 << place)]
+            for k, counts in enumerate(self.clamped):
+                m.d.comb += counts[kind].eq(Mux(here[k], late, 0))
 
     def _reach(self, m: Module) -> None:
         """Connect the memories to the bus."""

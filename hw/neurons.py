@@ -64,7 +64,7 @@ class NeuronPipeline(wiring.Component):
     valid, acc, neuron, place, row, last, flags
         From the group queue: stage 0. Flags: start, held, zero_u; where it learns also zero.
     o_valid, o, o_place, o_row, o_last, o_start, o_held, o_u, saturated
-        Rate, where it belongs, and what was clamped on the way: current, prosp, rate.
+        Rate, where it belongs, and what was clamped on its way: current, prosp, rate.
     o_at, last_at
         Per place, as flags: a rate of the layer is out; per stage, its last row is there.
     noise, signal
@@ -174,7 +174,6 @@ class NeuronPipeline(wiring.Component):
             stages = {"valid": valid, "place": place, "neuron": neuron, "held": held}
             self._differentiate(m, stages, prosp, rate)
 
-        counted = valid[end] & ~held[end]
         overs = Cat(
             Delay(m, current_over, "current_over", first=front + CURRENT_STAGE)[end],
             Delay(m, prosp_over, "prosp_over", first=prosp_stage)[end],
@@ -189,7 +188,7 @@ class NeuronPipeline(wiring.Component):
             self.o_start.eq(start[end]),
             self.o_held.eq(held[end]),
             self.o_u.eq(Delay(m, self.u_new, "u_new", first=prosp_stage)[end]),
-            self.saturated.eq(Mux(counted, overs, 0)),
+            self.saturated.eq(Mux(held[end], 0, overs)),
             self.last_at[0].eq(Mux(last[0], 1 << place[0], 0)),
         ]
         m.d.sync += self.o_at.eq(Mux(valid[end - 1], 1 << place[end - 1], 0))

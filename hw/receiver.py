@@ -72,17 +72,18 @@ class FrameReceiver(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         column, dropping, began = Signal(range(self.layer.inputs)), Signal(), Signal()
-        word, moves, full = self.i.payload, Signal(), column == self.layer.inputs - 1
+        first, full = Signal(init=1), Signal(init=int(self.layer.inputs == 1))  # of a frame
+        word, moves = self.i.payload, Signal()
         m.d.comb += [
             self.i.ready.eq(~self.halt & (self.free | dropping)),
             moves.eq(self.i.valid & self.i.ready),
             self.w_data.eq(word.data),
-            self.start.eq(Mux(column == 0, word.start, began)),
+            self.start.eq(Mux(first, word.start, began)),
             self.hold.eq(self.accept & self.start & self.fresh),
         ]
         for name in self.told:
             heard = Signal(name=f"{name}_heard")
-            m.d.comb += getattr(self, name).eq(Mux(column == 0, word[name], heard))
+            m.d.comb += getattr(self, name).eq(Mux(first, word[name], heard))
             with m.If(moves & ~dropping):
                 m.d.sync += heard.eq(getattr(self, name))
         with m.If(moves & dropping):
@@ -97,9 +98,13 @@ class FrameReceiver(wiring.Component):
             ]
             m.d.sync += [
                 began.eq(self.start),
-                column.eq(Mux(full | word.last, 0, column + 1)),
+                column.eq(column + 1),
+                first.eq(0),
+                full.eq(column == self.layer.inputs - 2),
                 dropping.eq(full & ~word.last),
             ]
+            with m.If(full | word.last):
+                m.d.sync += [column.eq(0), first.eq(1), full.eq(self.layer.inputs == 1)]
         with m.If(self.accept):
             m.d.sync += self.fresh.eq(0)
         with m.If(self.fresh_write):

@@ -30,7 +30,8 @@ class Rescale(wiring.Component):
     clear, clear_context
         A pass begins, in one of two contexts that passes take in turn.
     valid, context, magnitude<k>
-        Of each source: a word, as the bits that it has used, and the context of its pass.
+        Of each source: a word, as the bits that it has used, and the context of its pass. Those of
+        the last source come a clock later than the others of the same row, or more.
     last, last_context, exponent, quiet, error_width
         No word of the pass comes later, and none now; the layer's scale of this step.
     o_valid, o_exponent, o_quiet
@@ -60,9 +61,12 @@ class Rescale(wiring.Component):
         m = Module()
         width = max(self.widths)
         used = [Signal(width, name=f"used{context}") for context in range(CONTEXTS)]
+        *soon, latest = range(len(self.widths))
         for context, word in enumerate(used):
+            early = Signal(width, name=f"early{context}")
             before = Mux(self.clear & (self.clear_context == context), 0, word)
-            m.d.sync += word.eq(before | self._heard(context))
+            m.d.sync += early.eq(self._heard(context, soon))
+            m.d.sync += word.eq(before | early | self._heard(context, [latest]))
         bits, last = Signal(range(width + 1)), Signal()
         exponent, quiet = Signal.like(self.exponent), Signal.like(self.quiet)
         room, spare = Signal.like(self.error_width), Signal(signed(len(self.error_width) + 1))
@@ -92,10 +96,10 @@ class Rescale(wiring.Component):
             m.d.sync += self.o_quiet.eq(0)
         return m
 
-    def _heard(self, context: int) -> Value:
-        """Bits used by the words that come now."""
+    def _heard(self, context: int, sources: list[int]) -> Value:
+        """Bits used by the words that come now from some of the sources."""
         total: Value = C(0)
-        for k in range(len(self.widths)):
+        for k in sources:
             here = self.valid[k] & (self.context[k] == context)
             total = total | Mux(here, getattr(self, f"magnitude{k}"), 0)
         return total

@@ -195,6 +195,7 @@ class CoreBench:
         """What a register has counted."""
         counts, layers = self.core.counts, len(self.chip.network.layers)
         ctx.set(counts.select, counter_names(layers, learns=False).index(name))
+        await ctx.tick().repeat(3)
         for _ in range(WATCHDOG):
             low, was_low = ctx.get(counts.word), ctx.get(counts.low)
             await ctx.tick()
