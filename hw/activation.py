@@ -14,8 +14,6 @@ from vle.hw.bus import AccessSignature
 from vle.hw.numeric import Delay, below_point, choose, constant, multiply_add, saturate
 from vle.hw.primitives import RegisteredMemory
 
-FLAT = activation.PiecewiseLinear(0, 0, 0, 0, 0, 0, False, False)
-
 
 class PiecewiseLinear(wiring.Component):
     """`r = clamp(round(slope * prosp / 2**shift) + offset, low, high)`.
@@ -42,9 +40,8 @@ class PiecewiseLinear(wiring.Component):
     def __init__(self, engine: Engine):
         self.engine = engine
         kinds = [spec.activation for spec in engine.layers]
-        self.specs = [
-            kind if isinstance(kind, activation.PiecewiseLinear) else FLAT for kind in kinds
-        ]
+        known = [kind for kind in kinds if isinstance(kind, activation.PiecewiseLinear)]
+        self.specs = [kind if kind in known else known[0] for kind in kinds]
         self.stages = max(map(activation_stages, self.specs))
         members = {
             "place": In(range(max(2, len(engine.passes)))),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -196,7 +196,6 @@ class ErrorPath(wiring.Component):
     def _words(self, m: Module) -> None:
         """Ask for each row's words in time, and choose those of its layer when they come."""
         scheduler, front, words = self.scheduler, self.engine.front, self.engine.error_words
-        place = Delay(m, scheduler.place, "place")
         take = Delay(m, Mux(scheduler.valid, scheduler.here, 0), "take")
         took = Delay(m, Mux(scheduler.valid & scheduler.last, scheduler.here, 0), "took")
         row = Delay(m, scheduler.row, "row")
@@ -207,8 +206,11 @@ class ErrorPath(wiring.Component):
             self.took.eq(took[front]),
         ]
         for name in ("above", "loop"):
-            each = Array([getattr(self, f"{name}{k}") for k in places])
-            m.d.comb += getattr(self.unit, name).eq(each[place[words]])
+            each = [getattr(self, f"{name}{k}") for k in places]
+            if name == "above" and self.top is not None:  # is compared, which takes time
+                m.d.comb += self.unit.target.eq(each[self.top])
+                each[self.top] = C(0, 1)
+            m.d.comb += getattr(self.unit, name).eq(selected(take[words], each))
         if self.top is not None:
             m.submodules.rates = rates = self.rates
             m.d.comb += [

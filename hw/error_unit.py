@@ -65,8 +65,9 @@ class ErrorUnit(wiring.Component):
     exponent, exponent_before, quiet, noise, rate, tau_rate
         Likewise: scale of this step, exponent of the one before, state of the draws, learning
         rates with the mantissa in the lower bits.
-    above, loop, r
-        Words of the row: stage `engine.error_words`.
+    above, loop, target, r
+        Words of the row: stage `engine.error_words`. What is no target comes from above, and 0
+        with one.
     prime_neuron, prime
         Whose derivative is to stand 2 clocks later; it.
     o_valid, o_place, o_row, o_neuron, o_last, e, inst_e, signal, v
@@ -100,6 +101,7 @@ class ErrorUnit(wiring.Component):
             "context": In(1),
             "above": In(width),
             "loop": In(width),
+            "target": In(width),
             "r": In(signed(max(PRIME_WIDTH, engine.rate_width))),
             "prime_neuron": Out(neuron),
             "prime": In(signed(PRIME_WIDTH)),
@@ -174,9 +176,12 @@ class ErrorUnit(wiring.Component):
         silent = blank | ~self._of("has_above", words)
         m.d.comb += parts.place.eq(self._at["place"][heard])
         m.d.comb += parts.no_above.eq(Delay(m, silent, "silent", first=words)[heard])
-        compare = self._of("is_target", words) & ~self._of("is_error", words)
         above = Signal(signed(SUM_WIDTH + 1), name="above", reset_less=True)
-        m.d.sync += above.eq(self.above - Mux(compare, self.r, 0) if self.top else self.above)
+        m.d.sync += above.eq(self.above)
+        if self.top:
+            compared = self.target - Mux(self._of("is_error", words), 0, self.r)
+            with m.If(self._of("is_target", words)):
+                m.d.sync += above.eq(compared)
         m.d.comb += parts.above.eq(above)
         self._shift(m, parts, "above", "above_exponent", GUARD)
         self._shift(m, parts, "v", "exponent_before", 0)

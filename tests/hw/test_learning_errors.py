@@ -159,6 +159,7 @@ def feed(ctx, unit: ErrorUnit, cases: list[Case], at: dict, now: int) -> None:
     one, row = at.get(now - engine.error_words, (None, 0))
     if one is not None:
         ctx.set(unit.above, int(one.above[row]))
+        ctx.set(unit.target, int(one.above[row]))
         ctx.set(unit.loop, int(one.loop[row]))
         ctx.set(unit.r, int(one.r[row]))
 
