@@ -59,7 +59,7 @@ class AccessSignature(wiring.Signature):
     write
         One cycle per word, while active.
     r_data
-        The word, sign-extended; valid 5 cycles after the address.
+        The word, sign-extended; valid 5 cycles after the address, as long as that stands.
     """
 
     def __init__(self, address_width: int):

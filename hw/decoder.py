@@ -8,13 +8,13 @@ from amaranth.lib.wiring import In, Out
 
 from vle.compiler.circuit.registers import Region, RegisterMap, lane_bits
 from vle.hw.bus import BusSignature
-from vle.hw.numeric import selected
+from vle.hw.numeric import selected_late
 
-READ_CLOCKS = 5
+READ_CLOCKS = 7  # to a memory 1, its word 2, a lane of that 2, one of all words 2
 
 
 class BusDecoder(wiring.Component):
-    """One access at a time: `done` 3 clocks after a write, 8 after a read.
+    """One access at a time: `done` 4 clocks after a write, 10 after a read.
 
     What memories and flags see of it is registered.
 
@@ -61,8 +61,8 @@ class BusDecoder(wiring.Component):
         opened, here, flag = (
             self._later(m, value) for value in (self.open, self._regions(), self._flags())
         )
-        found, is_flag = here.any(), flag.any()
-        m.d.comb += self.flags_data.eq(self.w_data)
+        word = selected_late(m, Cat(here, flag), [*self.r_data, *self.flags])
+        m.d.comb += [self.flags_data.eq(self.w_data), self.bus.r_data.eq(word)]
         m.d.sync += [
             self.address.eq(self.bus.addr),
             self.w_data.eq(self.bus.w_data),
@@ -75,21 +75,18 @@ class BusDecoder(wiring.Component):
                 m.next = "DECODE"
             with m.State("DECODE"):
                 m.d.sync += self.active.eq(Mux(opened, here, 0))
-                m.d.sync += self.bus.error.eq(~opened | ~(found | is_flag))
-                m.d.sync += [wait.eq(0), self.bus.r_data.eq(selected(flag, self.flags))]
-                with m.If(self.bus.write | ~opened | ~found):
-                    m.next = "DONE"
-                with m.Else():
-                    m.next = "READ"
+                m.d.sync += self.bus.error.eq(~opened | ~Cat(here, flag).any())
+                m.d.sync += wait.eq(Mux(self.bus.write, READ_CLOCKS - 1, 0))
                 with m.If(self.bus.write & opened):
                     m.d.sync += [self.write.eq(here), self.flags_write.eq(flag)]
-            with m.State("READ"):
-                m.d.sync += [wait.eq(wait + 1), self.bus.r_data.eq(selected(here, self.r_data))]
+                m.next = "ACCESS"
+            with m.State("ACCESS"):
+                m.d.sync += wait.eq(wait + 1)
                 with m.If(wait == READ_CLOCKS - 1):
+                    m.d.sync += self.active.eq(0)
                     m.next = "DONE"
             with m.State("DONE"):
                 m.d.comb += self.bus.done.eq(1)
-                m.d.sync += self.active.eq(0)
                 m.next = "IDLE"
         return m
 

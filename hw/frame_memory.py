@@ -76,7 +76,7 @@ class FrameMemory(wiring.Component):
         ]
         bus_lane = access.address[: lane_bits(frames.simd)]
         word = chosen(m, memory.r_data, frames.width, bus_lane)
-        m.d.sync += access.r_data.eq(word.as_signed())
+        m.d.comb += access.r_data.eq(word.as_signed())
         return m
 
     def _walk(

@@ -20,20 +20,25 @@ Sums = Sequence[tuple[SumsEdge, SumBuffer]]
 
 
 def connect_memories(
-    m: Module, decoder: BusDecoder, engines: list[Engine], sums: Sums = ()
+    m: Module, decoder: BusDecoder, engines: list[Engine], sums: Sums = (), *, near: bool = False
 ) -> None:
-    """Connect the memory of each region; its ports are the bus's while it is active."""
+    """Connect the memory of each region; its ports are the bus's while it is active.
+
+    Where they are many, what the bus says is in a register `near` each, a clock later.
+    """
     for place, region in enumerate(decoder.registers.regions):
         if region.kind == "frame":
             continue
-        access = _access(region, engines, sums)
-        m.d.comb += [
-            access.active.eq(decoder.active[place]),
-            access.address.eq(decoder.address),
-            access.write.eq(decoder.write[place]),
-            access.w_data.eq(decoder.w_data),
-            decoder.r_data[place].eq(access.r_data),
-        ]
+        access, active = _access(region, engines, sums), decoder.active[place]
+        flags = [access.active.eq(active), access.write.eq(decoder.write[place])]
+        words = [access.address.eq(decoder.address), access.w_data.eq(decoder.w_data)]
+        m.d["sync" if near else "comb"] += flags
+        if near:
+            with m.If(active):
+                m.d.sync += words
+        else:
+            m.d.comb += words
+        m.d.comb += decoder.r_data[place].eq(access.r_data)
 
 
 def connect_frames(

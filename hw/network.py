@@ -126,7 +126,7 @@ class NetworkCore(wiring.Component):
             learning.connect(receiver, counters, self.clear)
             sums = learning.sums
             connect_learning(m, decoder, engines, sums)
-        connect_memories(m, decoder, engines, sums)
+        connect_memories(m, decoder, engines, sums, near=learns)
         connect_frames(m, decoder, memories, chip.edges)
         connect_flags(m, decoder, receiver, engines, buffers)
         if self.shown:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from itertools import zip_longest
+from math import isqrt
 
 from amaranth.hdl import Array, C, Cat, Module, Mux, Signal, Value, ValueLike
 
 from vle.hw.primitives import Product
+from vle.hw.primitives.product import registered
 
 
 def saturate(value: Value, width: int) -> tuple[Value, Value]:
@@ -84,11 +86,11 @@ def choose_late(
 
 
 def chosen(m: Module, word: Value, width: int, lane: Value) -> Value:
-    """Return one lane of a word; it follows the lane's number a clock later."""
+    """Return one lane of a word, 2 clocks later; its number comes a clock before the word."""
     lanes = len(word) // width
     here = Signal(lanes, name="lane", reset_less=True)
     m.d.sync += here.eq(1 << lane)
-    return either([Mux(here[k], word.word_select(k, width), 0) for k in range(lanes)])
+    return selected_late(m, here, [word.word_select(k, width) for k in range(lanes)])
 
 
 def either(words: list[Value]) -> Value:
@@ -101,6 +103,14 @@ def either(words: list[Value]) -> Value:
 def selected(here: Value, words: Iterable[ValueLike]) -> Value:
     """Return the word whose bit is set, 0 where none is."""
     return either([Mux(here[k], word, 0) for k, word in enumerate(words)])
+
+
+def selected_late(m: Module, here: Value, words: Sequence[ValueLike]) -> Value:
+    """As `selected`, 2 clocks later: among a few words each, then among those; far ones, too."""
+    few = isqrt(len(words) - 1) + 1 if len(words) > 1 else 1
+    starts = range(0, len(words), few)
+    some = [selected(here[k : k + few], words[k : k + few]) for k in starts]
+    return registered(m, either([registered(m, word, 1) for word in some]), 1)
 
 
 def constant(value: int) -> Value:

@@ -195,7 +195,7 @@ class SynapseArray(wiring.Component):
             memory.r_addr.eq(Mux(access.active, bus_word, self.address)),
         ]
         word = chosen(m, memory.r_data, width, bus_lane)
-        m.d.comb += access.r_data.eq(registered(m, word.as_signed(), 1))
+        m.d.comb += access.r_data.eq(word.as_signed())
         return memory.r_data
 
     def _shared(self, m: Module, word: Value, data: Value, enable: Value) -> tuple[Value, ...]:
