@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import reduce
 from operator import or_
 from typing import Any
 
-from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
@@ -14,6 +15,8 @@ from amaranth.lib.wiring import In, Out
 from vle.compiler.circuit.folding import ChipSpec
 from vle.compiler.circuit.geometry import Engine
 from vle.compiler.circuit.registers import lane_bits, register_map
+from vle.hw.numeric import selected_late
+from vle.hw.primitives.product import registered
 
 DEPTH = 16  # words that wait for the reader
 LAYER, NEURON, KIND = slice(20, 28), slice(0, 20), slice(28, 32)  # of a selector
@@ -65,6 +68,9 @@ def weight_tap(engine: Engine) -> wiring.Signature:
     return wiring.Signature({"valid": Out(1), "address": Out(bits), "word": Out(word)})
 
 
+Found = tuple[Value, list[tuple[Value, Value]]]  # whether a tap's words pass; each, if asked for
+
+
 class Probes(wiring.Component):
     """Each probe sends the word that its selector names, once per step, as it passes by.
 
@@ -72,8 +78,8 @@ class Probes(wiring.Component):
     never waits. Every word carries how many its probe has seen since its selector was written, lost
     ones included, modulo `2**16`: the step that it belongs to.
 
-    From a tap to the queue 3 clocks, where several probes hit at once one more for each of a lower
-    number; the queue takes another.
+    From a tap to the queue 4 clocks, of weights 3, where several probes hit at once one more for
+    each of a lower number; the queue takes another.
 
     Parameters
     ----------
@@ -154,75 +160,61 @@ class Probes(wiring.Component):
             later.append(copy)
         return later[0], later[1]
 
-    def _catch(self, m: Module, k: int) -> tuple[Signal, Signal, Signal]:
-        """Whether the word of probe `k` passed 2 clocks ago, the word, its exponent.
+    def _catch(self, m: Module, k: int) -> tuple[Signal, Value, Value]:
+        """Whether a word of probe `k` passed, the word, its exponent, 2 clocks behind `_taps`.
 
-        A word is found in the first clock, and chosen in the second: it comes from afar. Which tap
-        it comes from does not change, so that the words need no comparison; it is known the clock
-        after the selector was written, and by then nothing is caught.
+        Which tap it comes from does not change, so that the words need no comparison; it is known
+        the clock after the selector was written, and until then nothing is caught.
         """
-        hit, word = Signal(name=f"hit{k}"), Signal(signed(32), name=f"word{k}")
-        exponent = Signal(signed(8), name=f"exponent{k}")
-        hits, words, exponents = [], [], []
+        hits, used, words, mine, exponents = [], [], [], [], []
         for engine in self.chip.engines:
-            error = self._taps[engine.index][1]
-            found = (*self._words(k, engine), self._weight(m, k, engine))
-            for place, (asked, here, value) in enumerate(found):
-                used = self._used(m, asked, f"used{k}_{engine.index}_{place}")
-                hits.append(used & here)
-                words.append(Mux(used, Cat(value, value[-1].replicate(32 - len(value))), 0))
-            mine = self._used(m, self._mine(k, engine), f"mine{k}_{engine.index}")
-            exponents.append(Mux(mine, error.exponent.as_unsigned(), 0))
-        m.d.sync += [
-            hit.eq(reduce(or_, hits) & ~self.select_write[k]),
-            word.eq(reduce(or_, words)),
-            exponent.eq(reduce(or_, exponents)),
-        ]
-        return hit, word, exponent
-
-    @staticmethod
-    def _used(m: Module, asked: Value, name: str) -> Signal:
-        used = Signal(name=name)
-        m.d.sync += used.eq(asked)
-        return used
+            for passes, found in (*self._rows(k, engine), self._weights(k, engine)):
+                asked = Cat(asked for asked, _ in found)
+                hits.append(registered(m, asked.any(), 1) & registered(m, passes, 1))
+                used.append(registered(m, asked, 1))
+                words += [Cat(word, word[-1].replicate(32 - len(word))) for _, word in found]
+            mine.append(registered(m, self._mine(k, engine), 1))
+            exponents.append(self._taps[engine.index][1].exponent.as_unsigned())
+        old, hit = Signal(name=f"old{k}"), Signal(name=f"hit{k}")
+        m.d.sync += old.eq(self.select_write[k])
+        m.d.sync += hit.eq(Cat(hits).any() & ~self.select_write[k] & ~old)
+        word = selected_late(m, Cat(used), words)
+        return hit, word, selected_late(m, Cat(mine), exponents)
 
     def _mine(self, k: int, engine: Engine) -> Value:
         """Whether the engine serves the layer of the selector."""
         layer = self.select[k][LAYER]
-        return reduce(or_, [layer == piece.layer for piece in engine.passes])
+        return Cat(layer == piece.layer for piece in engine.passes).any()
 
-    def _words(self, k: int, engine: Engine) -> list[tuple[Value, Value, Value]]:
-        """Of each kind that a neuron has: whether it is asked for, whether it passes, its word."""
-        select, found = self.select[k], []
-        neuron, error = self._taps[engine.index]
-        for kind, tap, value in (
-            (Kind.U, neuron, neuron.u),
-            (Kind.R, neuron, neuron.r),
-            (Kind.V, error, error.v),
-            (Kind.E, error, error.e),
-            (Kind.EXPONENT, error, error.exponent),
+    def _rows(self, k: int, engine: Engine) -> Iterator[Found]:
+        """Of neurons, then of errors."""
+        select, (neuron, error) = self.select[k], self._taps[engine.index]
+        for tap, words in (
+            (neuron, {Kind.U: neuron.u, Kind.R: neuron.r}),
+            (error, {Kind.V: error.v, Kind.E: error.e, Kind.EXPONENT: error.exponent}),
         ):
             here = (tap.layer == select[LAYER]) & (tap.neuron == select[NEURON])
-            used = (select[KIND] == kind) & self._mine(k, engine)
-            found.append((used, tap.valid & here, value))
-        return found
+            mine = self._mine(k, engine)
+            yield (
+                tap.valid & here,
+                [((select[KIND] == kind) & mine, word) for kind, word in words.items()],
+            )
 
-    def _weight(self, m: Module, k: int, engine: Engine) -> tuple[Value, Value, Value]:
-        """As `_words`, of the weight at an address of the bus; its lane is chosen at the tap."""
+    def _weights(self, k: int, engine: Engine) -> Found:
+        """Of the weights of all lanes at an address of the bus; these taps are registers."""
         select, tap = self.select[k], getattr(self, f"weight{engine.index}")
         region = next(
             region
             for region in register_map(self.chip).regions
             if (region.kind, region.owner) == ("weight", engine.index)
         )
-        address, width = select[ADDRESS], region.address_width
-        bits = lane_bits(engine.lanes)
-        used = (select[KIND] == Kind.WEIGHT) & (address[width:] == region.base >> width)
-        lane = address[:bits] if bits else C(0, 1)
-        value = Signal(engine.weight_width, name=f"weight{k}_{engine.index}")
-        here = Signal(name=f"passes{k}_{engine.index}")
-        m.d.sync += [
-            value.eq(tap.word.word_select(lane, engine.weight_width)),
-            here.eq(tap.valid & (tap.address == address[bits:width])),
+        address, bits, width = select[ADDRESS], lane_bits(engine.lanes), engine.weight_width
+        upper = address[region.address_width :] == region.base >> region.address_width
+        lanes = [
+            (
+                (select[KIND] == Kind.WEIGHT) & upper & (address[:bits] == lane),
+                tap.word.word_select(lane, width),
+            )
+            for lane in range(engine.lanes)
         ]
-        return used, here, value
+        return tap.valid & (tap.address == address[bits : region.address_width]), lanes
