@@ -20,6 +20,7 @@ from vle.compiler.frontend import Imported
 from vle.compiler.learning.design import LearningDesign
 from vle.compiler.planning.boards import Board, board_named
 from vle.compiler.planning.plan import DEFAULT_LANES, plan
+from vle.compiler.planning.resources import fit
 from vle.compiler.quantization.calibration import Calibration, calibrate, frames
 from vle.compiler.quantization.choice import Choice
 from vle.compiler.quantization.constants import constants_hold
@@ -80,7 +81,8 @@ def compile_model(
         Name of a board in `vle.compiler.planning.boards`: as many lanes as it holds, or `lanes`
         of them.
     luts
-        Look-up tables of the board to stay below, if that can be; fewer build sooner.
+        Look-up tables of the board to stay below, or else below twice as many, and so on; fewer
+        build sooner.
     weight_bits
         Bits of a weight, 2..16, or those of each layer; by default 16.
     rate_bits, potential_bits
@@ -157,11 +159,9 @@ def compile_model(
         folding = planned(quantized.network, learning=learns)
     except CompileError as error:
         raise CompileError(error.message, file=error.file or file, node=error.node) from error
-    if lanes is None and target is None:
-        notes += (f"neither lanes nor a board: planned for {DEFAULT_LANES} lanes",)
-    if lanes is None and target is not None and luts is not None and luts < target.luts:
-        notes += (f"no lanes given: {folding.lanes}, of {luts} look-up tables, to be built soon",)
     chip = ChipSpec(quantized.network, folding, learns)
+    if lanes is None:
+        notes += _of_lanes(chip, target, luts)
     build = _Build(network, known, quantized, chip, options)
     design = build.design(widths, target, notes + chosen.notes)
     design.report.update(chosen.report)
@@ -179,6 +179,16 @@ def _weight_bits(bits: int | Sequence[int] | None, layers: int) -> tuple[int, ..
     for value in each:
         _widths(weight=value)
     return each
+
+
+def _of_lanes(chip: ChipSpec, board: Board | None, luts: int | None) -> tuple[str, ...]:
+    """Say how many lanes were chosen where none were asked for; not where a board decides."""
+    if board is None:
+        return (f"neither lanes nor a board: planned for {DEFAULT_LANES} lanes",)
+    if luts is None or luts >= board.luts:
+        return ()
+    size = f"{chip.folding.lanes}, of {fit(chip, board).luts[0]} look-up tables"
+    return (f"no lanes given: {size}, to be built soon",)
 
 
 def _check_goal(goal: Goal | None, options: dict[str, Any], board: Board | None) -> None:

@@ -34,8 +34,8 @@ def plan(
     Parameters
     ----------
     luts
-        Look-up tables of a board to stay below, if that can be: place and route takes longer the
-        more there are, and reaches lower clocks.
+        Look-up tables of a board to stay below, or below twice as many, and so on: place and route
+        takes longer the more there are, and reaches lower clocks.
     explain
         Whether an error is to say what would fit, which takes more plans.
 
@@ -53,6 +53,9 @@ def plan(
         less = replace(board, luts=luts)
         with suppress(CompileError):
             return plan(network, lanes=lanes, board=less, learning=learning, explain=False)
+        return plan(
+            network, lanes=lanes, board=board, luts=2 * luts, learning=learning, explain=explain
+        )
     if lanes is not None:
         several = list(candidates(network, lanes, 0))
         fitting = within(network, board, learning, several)

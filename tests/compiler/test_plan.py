@@ -58,8 +58,17 @@ def test_a_plan_that_is_to_be_built_soon_stays_below_its_tables():
     assert 1 < soon.chip.folding.lanes < full.chip.folding.lanes
     assert soon.report["board"]["luts"] == board.luts
     assert fit(soon.chip, replace(board, luts=8000)).fits
-    assert any("8000 look-up tables" in note for note in soon.report["notes"])
-    assert mlp(WIDE, board=board, luts=1).chip == full.chip, "what cannot be is not tried"
+    need = fit(soon.chip, board).luts[0]
+    assert any(f"{need} look-up tables" in note for note in soon.report["notes"])
+
+
+def test_a_plan_that_cannot_stay_below_its_tables_takes_few_more():
+    """Twice as many, and so on: not as many as there are."""
+    board = BOARDS["ulx3s-85f"]
+    few, more, full = (mlp(WIDE, board=board, luts=luts) for luts in (1000, 8000, None))
+    assert few.chip.folding.lanes <= more.chip.folding.lanes < full.chip.folding.lanes
+    assert fit(few.chip, board).luts[0] > 1000
+    assert any("to be built soon" in note for note in few.report["notes"])
 
 
 def test_so_many_lanes_in_fewer_tables():
