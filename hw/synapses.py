@@ -7,7 +7,13 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Member, Out
 
 from vle.compiler.circuit.geometry import Engine
-from vle.compiler.circuit.latency import PAIRS, PRODUCT_STAGE, RADIX, tree_stages
+from vle.compiler.circuit.latency import (
+    PAIRS,
+    PRODUCT_STAGE,
+    RADIX,
+    least_first,
+    tree_stages,
+)
 from vle.compiler.circuit.registers import lane_bits
 from vle.compiler.learning.errors import SUM_WIDTH
 from vle.compiler.learning.updates import SIGNAL_WIDTH
@@ -151,9 +157,8 @@ class SynapseArray(wiring.Component):
         """Errors times weights, summed over the rows of a group."""
         engine, totals = self.engine, []
         for column in range(engine.simd):
-            totals.append(
-                self._tree(m, [self._error(m, weights, row, column) for row in range(engine.pe)])
-            )
+            words = [self._error(m, weights, row, column) for row in range(engine.pe)]
+            totals.append(self._tree(m, words, least_first(engine.pe)))
         width = len(totals[0])
         m.submodules.columns = columns = ColumnSums(engine, width)
         names, stage = ("valid", "first", "first_group", "last_group", "place"), PRODUCT_STAGE - 2
@@ -230,7 +235,7 @@ class SynapseArray(wiring.Component):
         return product.o
 
     @staticmethod
-    def _tree(m: Module, words: list[Value], radix: int = RADIX) -> Value:
+    def _tree(m: Module, words: list[Value], radix: int) -> Value:
         """Sum, `radix` words in the first stage, `RADIX` in the others."""
         while len(words) > 1:
             sums = [sum(words[k : k + radix]) for k in range(0, len(words), radix)]

@@ -49,6 +49,11 @@ def tree_stages(words: int, first: int = RADIX) -> int:
     return stages
 
 
+def least_first(words: int) -> int:
+    """Return how many words the first stage has to sum, that a tree takes no stage more."""
+    return min(n for n in range(2, RADIX + 1) if tree_stages(words, n) == tree_stages(words))
+
+
 def synapse_stages(simd: int) -> int:
     """From the issue of a group's last tile to its first row at the neurons."""
     return PRODUCT_STAGE + tree_stages(simd, PAIRS) + 2

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from vle.compiler.activation import PiecewiseLinear, Table
 from vle.compiler.circuit.folding import ChipSpec
 from vle.compiler.circuit.geometry import Engine
-from vle.compiler.circuit.latency import PAIRS, RADIX
+from vle.compiler.circuit.latency import PAIRS, RADIX, least_first
 from vle.compiler.circuit.registers import counter_names
 from vle.compiler.circuit.windows import error_kinds, lay_out_regions, neuron_kinds
 from vle.compiler.learning.errors import SUM_WIDTH
@@ -239,7 +239,10 @@ def _of_learning(chip: ChipSpec, engine: Engine) -> Iterator[Part]:
     yield "words", (engine.pe + engine.simd) * (STATE_WIDTH + DRAW_WIDTH)
     if any(piece.sends or piece.loops for piece in engine.passes):
         width = engine.weight_width + engine.error_width
-        yield "words", engine.simd * (tree(width, engine.pe) + 3 * (width + 6))
+        yield (
+            "words",
+            engine.simd * (tree(width, engine.pe, least_first(engine.pe)) + 3 * (width + 6)),
+        )
         senders = sum(piece.sends + piece.loops for piece in engine.passes)
         yield "words", engine.simd * senders * 2 * SUM_WIDTH
     yield "words", engine.pe * 2.0 * (SIGNAL_WIDTH + engine.error_width)

@@ -16,7 +16,7 @@ from vle.compiler.activation import PiecewiseLinear
 from vle.compiler.circuit import timing
 from vle.compiler.circuit.eventgraph import EventGraph, group_queue_depth
 from vle.compiler.circuit.folding import ChipSpec, EngineSpec, Folding
-from vle.compiler.circuit.latency import tree_stages
+from vle.compiler.circuit.latency import least_first, tree_stages
 from vle.compiler.circuit.registers import lane_bits, register_map
 from vle.compiler.fixed import Fixed
 from vle.compiler.network import NetworkSpec
@@ -68,6 +68,9 @@ def test_weights_lie_in_tiles():
 
 def test_tree_has_four_words_per_stage():
     assert [tree_stages(n) for n in (1, 2, 4, 5, 16, 17, 64, 65)] == [0, 1, 1, 2, 2, 3, 3, 4]
+    assert [least_first(n) for n in (1, 2, 3, 4, 5, 8, 9, 12, 13, 16, 17)] == [
+        *(2, 2, 3, 4, 2, 2, 3, 3, 4, 4, 2)
+    ]
     assert [tree_stages(n, 2) for n in (1, 2, 3, 8, 9, 32, 33)] == [0, 1, 2, 2, 3, 3, 4]
 
 
