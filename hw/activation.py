@@ -11,7 +11,7 @@ from vle.compiler.circuit.geometry import Engine
 from vle.compiler.circuit.latency import activation_stages
 from vle.compiler.circuit.registers import tables
 from vle.hw.bus import AccessSignature
-from vle.hw.numeric import Delay, below_point, choose, constant, multiply_add, saturate
+from vle.hw.numeric import Delay, below_point, choose_late, constant, multiply_add, saturate
 from vle.hw.primitives import RegisteredMemory
 
 
@@ -28,7 +28,7 @@ class PiecewiseLinear(wiring.Component):
     Members
     -------
     place, prosp
-        Layer by its place in the order of work, and its prospective potential.
+        Layer by its place in the order of work; a clock later, its prospective potential.
     mute
         A clock before the rate: it is 0, and not clamped.
     r, saturated
@@ -54,19 +54,23 @@ class PiecewiseLinear(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        place = Delay(m, self.place, "place")
-        at, end = place[self.stages - 2], place[self.stages - 1]
+        place = Delay(m, self.place, "place", first=-1)
+        at, end = place[self.stages - 3], place[self.stages - 2]  # a clock before
         if self.stages == 2:
-            total = self._shifted(place[0]) + self._addend(place[0])
+            total = self._shifted(m, at) + self._addend(m, at)
         else:
             total = self._product(m, place)
-        shifted = choose(at, [spec.shift for spec in self.specs], total.shift_right)
+        shifted = choose_late(m, at, [spec.shift for spec in self.specs], total.shift_right)
         rate = Signal.like(shifted, name="rate")
         m.d.sync += rate.eq(shifted)
-        low = choose(end, [spec.low for spec in self.specs], constant)
-        high = choose(end, [spec.high for spec in self.specs], constant)
-        counts_low = choose(end, [spec.counts_low for spec in self.specs], lambda on: C(on, 1))
-        counts_high = choose(end, [spec.counts_high for spec in self.specs], lambda on: C(on, 1))
+        low, high = (
+            choose_late(m, end, [getattr(spec, name) for spec in self.specs], constant)
+            for name in ("low", "high")
+        )
+        counts_low, counts_high = (
+            choose_late(m, end, [getattr(spec, name) for spec in self.specs], lambda on: C(on, 1))
+            for name in ("counts_low", "counts_high")
+        )
         below, above = rate < low, rate > high
         clamped = (below & counts_low) | (above & counts_high)
         m.d.sync += self.r.eq(Mux(self.mute, 0, Mux(below, low, Mux(above, high, rate))))
@@ -75,28 +79,30 @@ class PiecewiseLinear(wiring.Component):
             m.d.sync += self.flat.eq((below & ~counts_low) | (above & ~counts_high))
         return m
 
-    def _shifted(self, place: Value) -> Value:
+    def _shifted(self, m: Module, place: Value) -> Value:
         """Product with powers of two and 0."""
         slopes = [(spec.negative_slope, spec.positive_slope) for spec in self.specs]
-        return choose(place, slopes, lambda pair: Mux(self.prosp < 0, *map(self._times, pair)))
+        return choose_late(
+            m, place, slopes, lambda pair: Mux(self.prosp < 0, *map(self._times, pair))
+        )
 
     def _times(self, slope: int) -> Value:
         if slope == 0:
             return C(0, signed(1))
         return Cat(C(0, slope.bit_length() - 1), self.prosp).as_signed()
 
-    def _addend(self, place: Value) -> Value:
+    def _addend(self, m: Module, place: Value) -> Value:
         addends = [(spec.offset, spec.shift) for spec in self.specs]
-        return choose(place, addends, lambda key: below_point(constant(key[0]), key[1]))
+        return choose_late(m, place, addends, lambda key: below_point(constant(key[0]), key[1]))
 
     def _product(self, m: Module, stages: Delay) -> Value:
         """Product and addend behind two registers."""
-        place = stages[0]
-        negative = choose(place, [spec.negative_slope for spec in self.specs], constant)
-        positive = choose(place, [spec.positive_slope for spec in self.specs], constant)
+        place = stages[-1]
+        negative = choose_late(m, place, [spec.negative_slope for spec in self.specs], constant)
+        positive = choose_late(m, place, [spec.positive_slope for spec in self.specs], constant)
         slope = Signal(signed(18))
         m.d.comb += slope.eq(Mux(self.prosp < 0, negative, positive))
-        return multiply_add(m, self.prosp, slope, self._addend(stages[1]), kind="slope")
+        return multiply_add(m, self.prosp, slope, self._addend(m, stages[0]), kind="slope")
 
 
 class Table(wiring.Component):
@@ -113,7 +119,7 @@ class Table(wiring.Component):
     Members
     -------
     place, prosp
-        Layer by its place in the order of work, and its prospective potential.
+        Layer by its place in the order of work; a clock later, its prospective potential.
     mute
         A clock before the rate: it is 0, and not clamped.
     r, saturated
@@ -148,47 +154,53 @@ class Table(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        place = Delay(m, self.place, "place")
-        inside = choose(place[0], self.specs, self._inside)
+        place = Delay(m, self.place, "place", first=-1)
+        inside = choose_late(m, place[-1], self.specs, self._inside)
         clamped = Signal(signed(max(self.engine.u_width, self.shift + self.index_width)))
         m.d.comb += clamped.eq(inside)
         fits = Signal()
-        m.d.comb += fits.eq(choose(place[0], self.specs, self._fits))
-        address = self._entry(place[0], fits)
+        m.d.comb += fits.eq(self._fits(m, place[-1]))
+        address = self._entry(m, place[-1], fits)
         width = self.engine.rate_width
         value = self._memory(m, address, "value", width)
         delta = self._memory(m, address, "delta", width + 1)
         if self.engine.learns:
             m.d.comb += self.slope.eq(delta)
         fraction = Signal(self.shift)
-        m.d.comb += fraction.eq(self._fraction(place[0], fits))
+        m.d.comb += fraction.eq(self._fraction(m, place[-1], fits))
         addend = below_point(Delay(m, value, "value", first=2)[3], self.shift)
         total = multiply_add(m, delta, Delay(m, fraction, "fraction")[2], addend, kind="table")
         rate = total.shift_right(self.shift) + self._tail(m, place, clamped)[4]
-        self._answer(m, place[4], rate)
+        self._answer(m, place[3], rate)
         return m
 
     def _answer(self, m: Module, place: Value, rate: Value) -> None:
         """Clamp where there is a tail; elsewhere no entry passes the ends."""
         keys = [(table.rate_width, table.tail_shift is not None) for table in self.specs]
-        word = choose(place, keys, lambda key: saturate(rate, key[0])[0])
-        over = choose(place, keys, lambda key: saturate(rate, key[0])[1] if key[1] else C(0, 1))
-        m.d.sync += [self.r.eq(Mux(self.mute, 0, word)), self.saturated.eq(over & ~self.mute)]
+
+        def over(key: tuple[int, bool]) -> Value:
+            return saturate(rate, key[0])[1] if key[1] else C(0, 1)
+
+        word = choose_late(m, place, keys, lambda key: saturate(rate, key[0])[0])
+        over_each = choose_late(m, place, keys, over)
+        m.d.sync += [self.r.eq(Mux(self.mute, 0, word)), self.saturated.eq(over_each & ~self.mute)]
 
     def _inside(self, table: activation.Table) -> Value:
         """Clamp the potential to the domain."""
         return saturate(self.prosp, table.index_width + table.shift)[0]
 
-    def _fits(self, table: activation.Table) -> Value:
-        """Whether the potential is in the domain."""
-        upper = self.prosp[table.index_width + table.shift - 1 :]
-        return upper.all() | ~upper.any() if len(upper) > 1 else C(1, 1)
+    def _fits(self, m: Module, place: Value) -> Value:
+        """Whether the potential is in the domain: all bits from its end on are as the sign."""
+        width, ends = len(self.prosp), [spec.index_width + spec.shift - 1 for spec in self.specs]
+        masks = [(1 << width) - (1 << min(width, end)) for end in ends]
+        mask = choose_late(m, place, masks, lambda bits: C(bits, width))
+        return ~((self.prosp ^ self.prosp[-1].replicate(width)) & mask).any()
 
     def _ended(self, fits: Value, word: Value, last: Value) -> Value:
         """Word in the domain, 0 below it, the last one above: chosen when all are there."""
         return Mux(fits, word, Mux(self.prosp[-1], 0, last))
 
-    def _entry(self, place: Value, fits: Value) -> Value:
+    def _entry(self, m: Module, place: Value, fits: Value) -> Value:
         """Entry, counted from the lower end of the domain, in the table's part of the memory."""
 
         def index(table: activation.Table) -> Value:
@@ -199,19 +211,19 @@ class Table(wiring.Component):
         parts = [self.tables.index(table) for table in self.specs]
         entry = self._ended(
             fits,
-            choose(place, self.specs, index),
-            choose(place, lasts, lambda last: C(last, self.index_width)),
+            choose_late(m, place, self.specs, index),
+            choose_late(m, place, lasts, lambda last: C(last, self.index_width)),
         )
-        part = choose(place, parts, lambda k: C(k, range(max(2, len(self.tables)))))
+        part = choose_late(m, place, parts, lambda k: C(k, range(max(2, len(self.tables)))))
         return Cat(entry[: self.index_width], part)
 
-    def _fraction(self, place: Value, fits: Value) -> Value:
+    def _fraction(self, m: Module, place: Value, fits: Value) -> Value:
         """Bits below the entry's, aligned to those of the largest shift."""
         shifts = [table.shift for table in self.specs]
         return self._ended(
             fits,
-            choose(place, shifts, lambda s: Cat(C(0, self.shift - s), self._bits(0, s))),
-            choose(place, shifts, lambda s: Cat(C(0, self.shift - s), C((1 << s) - 1, s))),
+            choose_late(m, place, shifts, lambda s: Cat(C(0, self.shift - s), self._bits(0, s))),
+            choose_late(m, place, shifts, lambda s: Cat(C(0, self.shift - s), C((1 << s) - 1, s))),
         )
 
     def _bits(self, low: int, count: int) -> Value:
@@ -250,8 +262,9 @@ class Table(wiring.Component):
         excess, tail = (Signal(signed(self.engine.u_width + 1), name=n) for n in ("excess", "tail"))
         m.d.sync += excess.eq(Mux(self.prosp > clamped, self.prosp - clamped, 0))
         m.d.sync += tail.eq(
-            choose(
-                place[1],
+            choose_late(
+                m,
+                place[0],
                 shifts,
                 lambda shift: (
                     C(0, signed(1)) if shift is None else (excess + (1 << shift >> 1)) >> shift

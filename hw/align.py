@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from amaranth.hdl import Array, C, Cat, Module, Mux, Signal, Value, signed
 
-from vle.hw.numeric import Delay, choose
+from vle.hw.numeric import Delay, choose_late
 
 FINE = 3  # bits of an amount that the second clock takes
 
@@ -106,5 +106,5 @@ def round_each(  # noqa: PLR0917 - as `saturate_each`, with what is added
         clamped = Mux(past, end, total[:width])
         return Cat(clamped, clamped[-1].replicate(wide - width), over)
 
-    both = choose(place[stage + 1], widths, clamp)
+    both = choose_late(m, place[stage], widths, clamp)
     return both[:-1].as_signed(), both[-1]

@@ -13,7 +13,7 @@ from vle.hw.align import round_each
 from vle.hw.bus import AccessSignature
 from vle.hw.learning_signal import counted
 from vle.hw.noise import draw, rotated
-from vle.hw.numeric import Delay, choose
+from vle.hw.numeric import Delay, choose_late
 from vle.hw.primitives import RegisteredMemory
 
 SUM = 3  # stage of bias and signal together
@@ -78,7 +78,7 @@ class Bias(wiring.Component):
         words = [_scaled(word, s, len(odd)) for word, s in zip(sums, shifts, strict=True)]
         word = Signal(signed(max(map(len, sums)) + len(odd)), name="total")
         by_shift = dict(zip(shifts, words, strict=True))
-        m.d.sync += word.eq(choose(place[2], shifts, by_shift.__getitem__))
+        m.d.sync += word.eq(choose_late(m, place[1], shifts, by_shift.__getitem__))
         new, saturated = round_each(m, place, SUM, word, odd, widths)
         m.d.comb += [
             self.bias.eq(bias[1]),

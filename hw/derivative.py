@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 from vle.compiler.activation import Table
 from vle.compiler.circuit.geometry import Engine
 from vle.compiler.learning.derivative import PRIME_WIDTH, OfRate, OfTable, Pieces
-from vle.hw.numeric import Delay, choose, constant, multiply, round_shift, saturate
+from vle.hw.numeric import Delay, choose, choose_late, constant, multiply, round_shift, saturate
 
 PRIME = signed(PRIME_WIDTH)
 SLOPE_STAGE = 3  # of a table's slope, as a derivative
@@ -56,16 +56,17 @@ class Derivative(wiring.Component):
         self._rate_stage = engine.rate_stage - engine.prosp_stage
         end = engine.prime_stage - engine.prosp_stage
         makers = {Pieces: self._of_pieces, OfTable: self._of_table, OfRate: self._of_rate}
-        answers = {kind: makers[kind](m)[end] for kind in dict.fromkeys(map(type, self.kinds))}
-        chosen = choose(self._place[end], list(map(type, self.kinds)), answers.__getitem__)
+        kinds = list(map(type, self.kinds))
+        answers = {kind: makers[kind](m)[end] for kind in dict.fromkeys(kinds)}
+        chosen = choose_late(m, self._place[end - 1], kinds, answers.__getitem__)
         m.d.comb += self.prime.eq(chosen)
         return m
 
-    def _choose(self, kind: type, stage: int, make) -> Value:
+    def _choose(self, m: Module, kind: type, stage: int, make) -> Value:
         """`make` of each layer's derivative of this kind; of the others nothing is asked."""
         known = [each for each in self.kinds if isinstance(each, kind)]
         keys = [each if isinstance(each, kind) else known[0] for each in self.kinds]
-        return choose(self._place[stage], keys, make)
+        return choose_late(m, self._place[stage - 1], keys, make)
 
     def _of_pieces(self, m: Module) -> Delay:
         stage = self._rate_stage
@@ -75,7 +76,7 @@ class Derivative(wiring.Component):
             return Mux(positive, constant(kind.positive), constant(kind.negative))
 
         prime = Signal(PRIME, name="of_pieces")
-        m.d.comb += prime.eq(Mux(self.flat, 0, self._choose(Pieces, stage, slope)))
+        m.d.comb += prime.eq(Mux(self.flat, 0, self._choose(m, Pieces, stage, slope)))
         return Delay(m, prime, "of_pieces", first=stage)
 
     def _of_table(self, m: Module) -> Delay:
@@ -94,7 +95,7 @@ class Derivative(wiring.Component):
             return saturate(Mux(tail, constant(kind.tail), raw), PRIME_WIDTH)[0]
 
         prime = Signal(PRIME, name="of_table")
-        m.d.sync += prime.eq(self._choose(OfTable, SLOPE_STAGE - 1, slope))
+        m.d.sync += prime.eq(self._choose(m, OfTable, SLOPE_STAGE - 1, slope))
         return Delay(m, prime, "of_table", first=SLOPE_STAGE)
 
     def _of_rate(self, m: Module) -> Delay:
@@ -107,5 +108,5 @@ class Derivative(wiring.Component):
             return saturate(round_shift(exact, kind.shift), PRIME_WIDTH)[0]
 
         prime = Signal(PRIME, name="of_rate")
-        m.d.sync += prime.eq(self._choose(OfRate, stage, slope))
+        m.d.sync += prime.eq(self._choose(m, OfRate, stage, slope))
         return Delay(m, prime, "of_rate", first=stage + 1)

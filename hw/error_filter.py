@@ -10,7 +10,7 @@ from vle.compiler.circuit.geometry import Engine
 from vle.compiler.learning.derivative import PRIME_WIDTH
 from vle.compiler.learning.errors import GUARD
 from vle.hw.align import round_each
-from vle.hw.numeric import Delay, below_point, choose, multiply, saturate_each
+from vle.hw.numeric import Delay, below_point, choose_late, constant, multiply, saturate_shifted
 
 
 class ErrorFilter(wiring.Component):
@@ -81,8 +81,8 @@ class ErrorFilter(wiring.Component):
         product = multiply(m, self.inst_e, kappa[at], clocks=1)
         total = Signal(signed(self.e_width + 1))
         late = Delay(m, base, "base", first=3)[at + 1]
-        m.d.sync += total.eq(late + choose(place[at + 1], self.guards, product.shift_left))
-        self._prospective(m, Delay(m, place[at + 2], "of_total"), Delay(m, total, "total"))
+        m.d.sync += total.eq(late + choose_late(m, place[at], self.guards, product.shift_left))
+        self._prospective(m, Delay(m, place[at + 1], "of_total"), Delay(m, total, "total"))
         self._low_pass(m, place, low, at)
         return m
 
@@ -94,7 +94,7 @@ class ErrorFilter(wiring.Component):
         product = multiply(m, self.s, self.prime, clocks=1)
         halves = [shift + GUARD - 1 for shift in self._each("prime_shift")]
         twice, stage = Signal(signed(self.inst_width + 1), name="inst_twice"), self.delay + 1
-        shifted = choose(place[stage], halves, product.shift_right)
+        shifted = choose_late(m, place[stage - 1], halves, product.shift_right)
         m.d.comb += twice.eq(Mux(self.flat, 0, shifted))
         both = round_each(m, place, stage, twice, C(1, 1), self.widths)
         m.d.comb += Cat(self.inst_e, self.inst_over).eq(Cat(both))
@@ -105,36 +105,36 @@ class ErrorFilter(wiring.Component):
     def _base(self, m: Module, place: Delay, low: Delay, kappa: Value) -> Value:
         """Return what of `e` is known without `inst_e`, and the half to round it: stage 3."""
         product = multiply(m, low[0], kappa)
-        keys = list(zip(self._each("kappa_shift"), self.guards, strict=True))
-
-        def known(key: tuple[int, int]) -> Value:
-            shift, guard = key
-            return low[2].shift_left(shift) + (1 << shift + guard >> 1)
-
-        base = Signal(signed(self.e_width + 1), name="base")
-        m.d.sync += base.eq(choose(place[2], keys, known) - product)
+        shifts = self._each("kappa_shift")
+        halves = [1 << s + guard >> 1 for s, guard in zip(shifts, self.guards, strict=True)]
+        half = choose_late(m, place[0], halves, constant)
+        known, base = (Signal(signed(self.e_width + 1), name=n) for n in ("known", "base"))
+        m.d.sync += known.eq(choose_late(m, place[0], shifts, low[1].shift_left) + half)
+        m.d.sync += base.eq(known - product)
         return base
 
     def _prospective(self, m: Module, place: Delay, total: Delay) -> None:
-        """`e`, clamped, from its sum; the bits of the sum a clock later."""
+        """`e`, clamped, from its sum; the bits of the sum a clock later. Its place comes before."""
         shifts = [
             shift + guard
             for shift, guard in zip(self._each("kappa_shift"), self.guards, strict=True)
         ]
-        exact, again = (Signal(signed(self.e_width + 1), name=f"e_exact{k}") for k in range(2))
-        for stage, word in enumerate((exact, again)):
-            m.d.comb += word.eq(choose(place[stage], shifts, total[stage].shift_right))
-        m.d.comb += self.e_bits.eq(bits_used(again))
-        m.d.sync += Cat(self.e, self.e_over).eq(saturate_each(place[0], exact, self.widths))
+        exact = Signal(signed(self.e_width + 1), name="e_exact")
+        m.d.comb += exact.eq(choose_late(m, place[1], shifts, total[1].shift_right))
+        m.d.comb += self.e_bits.eq(bits_used(exact))
+        clamped = saturate_shifted(m, place[0], total[0], shifts, self.widths)
+        m.d.sync += Cat(self.e, self.e_over).eq(clamped)
 
     def _low_pass(self, m: Module, place: Delay, low: Delay, at: int) -> None:
         """`v = low + rnd(beta * (inst_e * 2**guard - low) / 2**beta_shift)`."""
         f = Signal(signed(self.engine.v_width + 1))
-        m.d.sync += f.eq(choose(place[at], self.guards, self.inst_e.shift_left) - low[at])
+        inst_e = choose_late(m, place[at - 1], self.guards, self.inst_e.shift_left)
+        m.d.sync += f.eq(inst_e - low[at])
         product, shifts = multiply(m, f, self.beta), self._each("beta_shift")
-        moved = choose(place[at + 3], shifts, lambda s: product + below_point(low[at + 3], s))
-        m.d.sync += self.v.eq(choose(place[at + 3], shifts, moved.shift_right))
-        high = choose(place[at + 4], self.guards, self.v.shift_right)
+        before = place[at + 2]
+        added = choose_late(m, before, shifts, lambda s: below_point(low[at + 3], s))
+        m.d.sync += self.v.eq(choose_late(m, before, shifts, (product + added).shift_right))
+        high = choose_late(m, place[at + 3], self.guards, self.v.shift_right)
         m.d.comb += self.v_bits.eq(bits_used(high))
 
 

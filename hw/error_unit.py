@@ -20,7 +20,7 @@ from vle.hw.error_filter import ErrorFilter
 from vle.hw.error_sum import PART_WIDTH, ErrorSum
 from vle.hw.exp2 import Exp2
 from vle.hw.learning_signal import LEFT_WIDTH, LearningSignal, signal_draw
-from vle.hw.numeric import Delay, choose, constant
+from vle.hw.numeric import Delay, choose_late, constant
 from vle.hw.primitives import RegisteredMemory
 from vle.hw.rescale import CONTEXTS, QUIET_WIDTH, Rescale
 
@@ -187,7 +187,7 @@ class ErrorUnit(wiring.Component):
         self._shift(m, parts, "v", "exponent_before", 0)
         if self.loops:
             loops = [piece.loops for piece in self.engine.passes]
-            own = choose(self._at["place"][words], loops, lambda on: C(on, 1))
+            own = choose_late(m, self._at["place"][words - 1], loops, lambda on: C(on, 1))
             m.d.comb += parts.loop.eq(Delay(m, self.loop, "loop", first=words)[heard])
             m.d.comb += parts.no_loop.eq(Delay(m, ~own | blank, "no_loop", first=words)[heard])
             self._shift(m, parts, "loop", "loop_exponent", GUARD)
@@ -268,8 +268,8 @@ class ErrorUnit(wiring.Component):
         noise = self._of("noise", stage + 1)
         draw = signal_draw(m, noise, at["valid"][stage + 1], self._first[stage + 1])
         filtered = [learning.filtered for learning in engine.learning]
-        place = at["place"][stage]
-        word = choose(place, filtered, lambda on: inst[stage] if on else e[stage])
+        place = at["place"][stage - 1]
+        word = choose_late(m, place, filtered, lambda on: inst[stage] if on else e[stage])
         counts = [self._signal(m, "signal", "rate", word, draw)]
         if engine.learns_time_constants:
             minus = [not on for on in filtered]
@@ -291,13 +291,14 @@ class ErrorUnit(wiring.Component):
         m.submodules[name] = unit = LearningSignal(len(error))
         field = {"rate": "signal", "tau_rate": "tau"}[kind]
         points = [getattr(p.points, field) for p in self.engine.passes]
-        point = choose(at["place"][stage - 1], points, constant)
+        before = at["place"][stage - 2]
+        point = choose_late(m, before, points, constant)
         exponent, rate = self._of("exponent", stage - 1), self._of(kind, stage - 1)
         left = Signal(signed(LEFT_WIDTH), name=f"{name}_left")
         m.d.sync += left.eq(point + exponent - rate[MANTISSA_WIDTH:].as_signed())
         mantissa, factor = rate[:MANTISSA_WIDTH], Signal.like(unit.mantissa, name=f"{name}_factor")
-        learn, on = self._of("learn", stage - 1), at["place"][stage - 1] if any(minus) else C(0)
-        word = choose(on, minus, lambda negated: -mantissa if negated else mantissa)
+        learn = self._of("learn", stage - 1)
+        word = choose_late(m, before, minus, lambda negated: -mantissa if negated else mantissa)
         m.d.sync += factor.eq(Mux(learn, word, 0))
         m.d.comb += [
             unit.mantissa.eq(factor),
@@ -312,7 +313,8 @@ class ErrorUnit(wiring.Component):
         """Bits that any word uses decide on the exponent; a clamped sum counts as one bit more."""
         at, stage = self._at, self.e_stage
         widths = [learning.error_width for learning in self.engine.learning]
-        clamped = choose(at["place"][self.s_stage], widths, lambda width: C(1 << width + 1))
+        place = at["place"][self.s_stage - 1]
+        clamped = choose_late(m, place, widths, lambda width: C(1 << width + 1))
         sources = [
             (self.s_stage, Mux(parts.over, clamped, 0)),
             (self.s_stage + 2, unit.inst_bits),
@@ -335,7 +337,7 @@ class ErrorUnit(wiring.Component):
             rescale.last_context.eq(at["context"][done]),
             rescale.exponent.eq(self._of("exponent", done)),
             rescale.quiet.eq(self._of("quiet", done)),
-            rescale.error_width.eq(choose(at["place"][done], widths, constant)),
+            rescale.error_width.eq(choose_late(m, at["place"][done - 1], widths, constant)),
             self.scale_valid.eq(rescale.o_valid),
             self.scale_exponent.eq(rescale.o_exponent),
             self.scale_quiet.eq(rescale.o_quiet),

@@ -24,14 +24,16 @@ from vle.hw.numeric import (
     Delay,
     below_point,
     choose,
+    choose_late,
     either,
     multiply,
     multiply_add,
     round_shift,
-    saturate_each,
     saturate_late,
+    saturate_shifted,
 )
 from vle.hw.primitives import RegisteredMemory
+from vle.hw.primitives.product import registered
 from vle.hw.time_constants import TimeConstants
 
 TASK = ("task_valid", "task_neuron", "signal_m", "signal_r")
@@ -155,11 +157,11 @@ class NeuronPipeline(wiring.Component):
         d = Signal(signed(engine.u_width + 1))
         m.d.sync += d.eq(current - u[front + CURRENT_STAGE])
         at = front + CURRENT_STAGE + 1
-        moved = self._moved(m, place, u, (d, alpha), "alpha_shift")
+        total = self._moved(m, place, u, (d, alpha), "alpha_shift")
+        moved = choose_late(m, place[at + 1], self._shifts("alpha_shift"), total.shift_right)
         if engine.learns_time_constants:
             far = multiply(m, d, rho, kind="alpha, rho")
-            total = far + self._addend(m, place[at + 1], u[at + 1], "rho_shift")
-            ahead = self._shifted(place[at + 2], total, "rho_shift")
+            ahead = far + self._addend(m, place[at], u[at + 1], "rho_shift")
             m.d.comb += self.time_constants.d.eq(d)
             m.d.sync += self.time_constants.ahead.eq(round_shift(far, RATIO_SHIFT))
         else:
@@ -167,7 +169,7 @@ class NeuronPipeline(wiring.Component):
         prosp, prosp_over = Signal(signed(engine.u_width)), Signal()
         m.d.sync += [
             self.u_new.eq(Mux(held[prosp_stage - 1], 0, moved)),
-            Cat(prosp, prosp_over).eq(self._saturate(place[prosp_stage - 1], ahead)),
+            Cat(prosp, prosp_over).eq(self._saturated(m, place[at + 1], ahead, "rho_shift")),
         ]
         rate, rate_over = self._activate(m, place, held, prosp)
         if engine.learns:
@@ -202,27 +204,29 @@ class NeuronPipeline(wiring.Component):
         if engine.learns:
             return self._learned_current(m, place, self._learned_bias(m, place, neuron))
         scale, bias = self._read_ahead(m, "scale", "bias")
-        addend = self._addend(m, place[0], bias, "scale_shift")
+        aligned = choose(place[0], self._shifts("scale_shift"), lambda s: below_point(bias, s))
+        addend = registered(m, aligned, 1)
         total = multiply_add(m, self.acc, scale, addend, kind="scale")
-        exact = self._shifted(place[front + 2], total, "scale_shift")
         current, over = Signal(signed(engine.u_width)), Signal()
-        m.d.sync += Cat(current, over).eq(self._saturate(place[front + 2], exact))
+        m.d.sync += Cat(current, over).eq(
+            self._saturated(m, place[front + 1], total, "scale_shift")
+        )
         return current, over
 
     def _learned_current(self, m: Module, place: Delay, bias: Value) -> tuple[Value, Value]:
         """As `_current`: what all layers add has the same place; clamped behind the registers."""
         front, shifts = self.engine.front, self._shifts("scale_shift")
         most, acc = max(shifts), Delay(m, self.acc, "acc")[front + 1]
-        moved = choose(place[front + 1], shifts, lambda s: acc.shift_left(most - s))
+        moved = choose_late(m, place[front], shifts, lambda s: acc.shift_left(most - s))
         word = Signal.like(moved, name="acc_moved", reset_less=True)
         m.d.sync += word.eq(moved)
         later = Delay(m, bias, "bias", first=1)[2]
-        addend = choose(
-            place[front + 2], shifts, lambda s: below_point(later, s).shift_left(most - s)
+        addend = choose_late(
+            m, place[front + 1], shifts, lambda s: below_point(later, s).shift_left(most - s)
         )
         exact = (word + addend).shift_right(most)
         widths = [spec.u_format.width for spec in self.engine.layers]
-        both = saturate_late(m, place[front + 3], exact, widths)
+        both = saturate_late(m, place[front + 2], exact, widths)
         return both[:-1].as_signed(), both[-1]
 
     def _learned_constants(self, m: Module) -> tuple[Value, Value]:
@@ -279,30 +283,23 @@ class NeuronPipeline(wiring.Component):
     def _moved(
         self, m: Module, place: Delay, u: Delay, factors: tuple[Value, Value], shift: str
     ) -> Value:
-        """`u + round(product of the factors / 2**shift)`, 2 clocks after them."""
+        """`u * 2**shift + product of the factors`, and half to round it; 2 clocks after them."""
         at = self.engine.front + CURRENT_STAGE + 1
-        addend = self._addend(m, place[at], u[at], shift)
-        total = multiply_add(m, *factors, addend, kind="alpha, rho")
-        return self._shifted(place[at + 2], total, shift)
+        addend = self._addend(m, place[at - 1], u[at], shift)
+        return multiply_add(m, *factors, addend, kind="alpha, rho")
 
     def _addend(self, m: Module, place: Value, word: Value, shift: str) -> Value:
-        """Return what adds the word to a product, and half to round it, a clock later."""
-        aligned = choose(place, self._shifts(shift), lambda s: below_point(word, s))
-        addend = Signal.like(aligned, name="addend")
-        m.d.sync += addend.eq(aligned)
-        return addend
-
-    def _shifted(self, place: Value, total: Value, shift: str) -> Value:
-        """Return the sum in units of the word, with each layer's own shift."""
-        return choose(place, self._shifts(shift), total.shift_right)
+        """Return what adds the word to a product a clock later; `place` is of a clock before."""
+        aligned = choose_late(m, place, self._shifts(shift), lambda s: below_point(word, s))
+        return registered(m, aligned, 1)
 
     def _shifts(self, name: str) -> list[int]:
         return [getattr(spec, name) for spec in self.engine.layers]
 
-    def _saturate(self, place: Value, word: Value) -> Value:
-        """Word clamped to the layer's potential, and whether it was, as one value."""
+    def _saturated(self, m: Module, place: Value, total: Value, shift: str) -> Value:
+        """Sum in units of the layer's potential and clamped to it, and whether it was."""
         widths = [spec.u_format.width for spec in self.engine.layers]
-        return saturate_each(place, word, widths)
+        return saturate_shifted(m, place, total, self._shifts(shift), widths)
 
     def _parameter(self, m: Module, kind: str, address: Value) -> Value:
         """Return a neuron's word 2 clocks after its address."""
@@ -378,7 +375,7 @@ class NeuronPipeline(wiring.Component):
         for kind, unit in answers.items():
             other = choose(place[stage], [each is not kind for each in kinds], lambda on: C(on, 1))
             mute = Delay(m, other | held[stage], "mute")[unit.stages - 1]
-            m.d.comb += [unit.place.eq(place[stage]), unit.prosp.eq(prosp), unit.mute.eq(mute)]
+            m.d.comb += [unit.place.eq(place[stage - 1]), unit.prosp.eq(prosp), unit.mute.eq(mute)]
             both = Delay(m, Cat(unit.r, unit.saturated), "rate", first=unit.stages)
             answers[kind] = both[engine.activation_stages]
         answer = either(list(answers.values()))

@@ -38,7 +38,7 @@ def saturate_each(place: Value, word: Value, widths: Sequence[int]) -> Value:
 
 
 def saturate_late(m: Module, place: Value, word: Value, widths: Sequence[int]) -> Value:
-    """As `saturate_each`, a clock later: `place` is that of then; clamped behind the registers."""
+    """As `saturate_each`, a clock later: clamped behind the registers."""
     wide = max(widths)
     low, negative = Signal(wide, name="low", reset_less=True), Signal(reset_less=True)
     m.d.sync += [low.eq(word), negative.eq(word[-1])]
@@ -50,7 +50,34 @@ def saturate_late(m: Module, place: Value, word: Value, widths: Sequence[int]) -
         clamped = Mux(over, end, low[:width])
         return Cat(clamped, clamped[-1].replicate(wide - width), over)
 
-    return choose(place, widths, clamp)
+    return choose_late(m, place, widths, clamp)
+
+
+def saturate_shifted(
+    m: Module, place: Value, word: Value, shifts: Sequence[int], widths: Sequence[int]
+) -> Value:
+    """`word >> shift` clamped as by `saturate_each`; `place` is that of a clock before.
+
+    Whether the word fits is found beside the shift, not after it.
+    """
+    wide, sign, keys = max(widths), word[-1], list(zip(shifts, widths, strict=True))
+
+    def beyond(key: tuple[int, int]) -> Value:
+        below = min(len(word), sum(key) - 1)
+        return C((1 << len(word)) - (1 << below), len(word))
+
+    def shifted(key: tuple[int, int]) -> Value:
+        shift, width = key
+        kept = word[shift : shift + width]
+        return Cat(kept, sign.replicate(wide - len(kept)))
+
+    def end(key: tuple[int, int]) -> Value:
+        return Cat((~sign).replicate(key[1] - 1), sign.replicate(wide - key[1] + 1))
+
+    differs = word ^ sign.replicate(len(word))
+    over = (differs & choose_late(m, place, keys, beyond)).any()
+    exact, ends = (choose_late(m, place, keys, make) for make in (shifted, end))
+    return Cat(Mux(over, ends, exact), over)
 
 
 def round_shift(value: Value, shift: int) -> Value:

@@ -65,13 +65,15 @@ def test_activation(specs, circuit, stages):
     places = rng.integers(0, len(specs), len(prosp))
 
     async def scenario(ctx):
+        ctx.set(unit.place, int(places[0]))
+        await ctx.tick()
         for k in range(len(prosp) + stages):
             if k >= stages:
                 rate, count = specs[places[k - stages]].run(prosp[k - stages, np.newaxis])
                 assert ctx.get(unit.r) == rate[0], (specs[places[k - stages]], prosp[k - stages])
                 assert ctx.get(unit.saturated) == count
             if k < len(prosp):
-                ctx.set(unit.place, int(places[k]))
+                ctx.set(unit.place, int(places[(k + 1) % len(prosp)]))
                 ctx.set(unit.prosp, int(prosp[k]))
             await ctx.tick()
 
