@@ -10,11 +10,11 @@ from vle.compiler.circuit.registers import Region, RegisterMap, lane_bits
 from vle.hw.bus import BusSignature
 from vle.hw.numeric import selected_late
 
-READ_CLOCKS = 7  # to a memory 1, its word 2, a lane of that 2, one of all words 2
+READ_CLOCKS = 8  # to a memory 1, its port 1, its word 2, a lane of that 2, one of all words 2
 
 
 class BusDecoder(wiring.Component):
-    """One access at a time: `done` 4 clocks after a write, 10 after a read.
+    """One access at a time: `done` 4 clocks after a write, 11 after a read.
 
     What memories and flags see of it is registered.
 

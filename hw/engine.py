@@ -111,7 +111,7 @@ class Engine(wiring.Component):
         for name in operand.signature.members:
             if name.startswith("words"):
                 m.d.comb += getattr(operand, name).eq(getattr(self, name))
-        for name in ("valid", "address", "first", "last"):
+        for name in ("valid", "first", "last"):
             m.d.comb += getattr(synapses, name).eq(getattr(scheduler, name))
         m.d.comb += synapses.operand.eq(operand.o)
 

@@ -46,7 +46,7 @@ class Scheduler(wiring.Component):
         Per place: a pass begins; it has read its frames for the last time.
     start
         With `begin`: the pass begins a sequence.
-    valid, address, first, last, tile, loop_tile
+    valid, first, last, tile, loop_tile
         The tile issued: stage 0.
     place, source, zero_x, zero_loop, flags
         Of the pass at stage 0. Flags: start, held, zero_u, and where it learns, whether it is the
@@ -83,7 +83,6 @@ class Scheduler(wiring.Component):
                 "release": Out(places),
                 "start": Out(1),
                 "valid": Out(1),
-                "address": Out(range(max(2, engine.fold))),
                 "first": Out(1, init=1),
                 "last": Out(1, init=int(engine.passes[0].tiles == 1)),
                 "tile": Out(tiles),
@@ -180,15 +179,14 @@ class Scheduler(wiring.Component):
     def _walk(self, m: Module, ends: Value, group: Value, later: Value, last_group: Value) -> None:
         """Tiles, groups, passes; weights lie in the order of work."""
         with m.If(self.valid):
-            m.d.sync += [self.tile.eq(self.tile + 1), self.address.eq(self.address + 1)]
-            m.d.sync += self.first.eq(self.last)
+            m.d.sync += [self.tile.eq(self.tile + 1), self.first.eq(self.last)]
             with m.If(self.last):
                 m.d.sync += [self.tile.eq(0), group.eq(group + 1), later.eq(~last_group)]
         with m.If(ends):
             m.d.sync += [group.eq(0), self.place.eq(self.place + 1)]
             m.d.sync += self._here.eq(self._here.rotate_left(1))
             with m.If(self._here[-1]):
-                m.d.sync += [self.address.eq(0), self.place.eq(0)]
+                m.d.sync += self.place.eq(0)
 
     def _source(self, m: Module) -> None:
         """Own rates follow the inputs, in the same tile where the inputs do not fill it."""

@@ -44,8 +44,9 @@ class SynapseArray(wiring.Component):
 
     Members
     -------
-    valid, address, first, last
-        A tile issued, its word of weights, whether it begins or ends a row: stage 0.
+    valid, first, last
+        A tile issued, whether it begins or ends a row: stage 0. Words come in the order in which
+        they lie.
     operand
         Of that tile, `simd` lanes: stage 2.
     o_valid, o
@@ -80,7 +81,6 @@ class SynapseArray(wiring.Component):
             {
                 **learning,
                 "valid": In(1),
-                "address": In(self.address_bits),
                 "first": In(1),
                 "last": In(1),
                 "operand": In(engine.simd * engine.operand_width),
@@ -186,34 +186,39 @@ class SynapseArray(wiring.Component):
             lanes=engine.lanes,
             shared=not engine.learns,
         )
-        bits = lane_bits(engine.lanes)
+        bits, active = lane_bits(engine.lanes), access.active
         bus_word, bus_lane = access.address[bits:], access.address[:bits]
-        enable = Mux(access.write, 1 << bus_lane, 0)
-        port: tuple[Value, ...] = bus_word, access.w_data[:width].replicate(engine.lanes), enable
+        address = w_address = self._address(m, bus_word)
+        data, enable = access.w_data[:width].replicate(engine.lanes), Signal(engine.lanes)
+        by_bus = by_update = Mux(access.write, 1 << bus_lane, 0)
         if engine.learns:
-            port = self._shared(m, *port)
-        word, data, enables = port
+            update = self.update
+            w_address = registered(m, Mux(active, bus_word, update.address), 1)
+            data = registered(m, Mux(active, data, update.o), 1)
+            by_update = update.o_valid.replicate(engine.lanes)
+            m.d.sync += self.written.eq(update.o_valid)
+            m.d.comb += [self.written_address.eq(w_address), self.written_words.eq(data)]
+        m.d.sync += enable.eq(Mux(active, by_bus, by_update))
         m.d.comb += [
-            memory.w_addr.eq(word),
+            memory.r_addr.eq(address),
+            memory.w_addr.eq(w_address),
             memory.w_data.eq(data),
-            memory.w_en.eq(enables),
-            memory.r_addr.eq(Mux(access.active, bus_word, self.address)),
+            memory.w_en.eq(enable),
         ]
         word = chosen(m, memory.r_data, width, bus_lane)
         m.d.comb += access.r_data.eq(word.as_signed())
         return memory.r_data
 
-    def _shared(self, m: Module, word: Value, data: Value, enable: Value) -> tuple[Value, ...]:
-        """Register what the bus writes, while it is active, or the update, `UPDATE_STAGE`."""
-        update, active, later = self.update, self.access.active, Signal(len(enable), name="enable")
-        word, data = Mux(active, word, update.address), Mux(active, data, update.o)
+    def _address(self, m: Module, bus_word: Value) -> Signal:
+        """Count words up and around; while the bus is there, its address, a clock later."""
+        count, address = Signal(self.address_bits), Signal(self.address_bits)
+        around = Mux(count == self.engine.fold - 1, 0, count + 1)
+        following = Mux(self.valid, around, count)
         m.d.sync += [
-            later.eq(Mux(active, enable, update.o_valid.replicate(len(enable)))),
-            self.written.eq(update.o_valid),
+            count.eq(following),
+            address.eq(Mux(self.access.active, bus_word, following)),
         ]
-        word, data = (registered(m, value, 1) for value in (word, data))
-        m.d.comb += [self.written_address.eq(word), self.written_words.eq(data)]
-        return word, data, later
+        return address
 
     def _products(self, m: Module, weights: Value) -> list[Value]:
         """Weights times operands, 2 clocks, row by row."""

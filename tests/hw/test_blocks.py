@@ -95,7 +95,6 @@ def test_synapse_array(pe, simd):
         for cycle in range(piece.fold + latency):
             tile, fed = cycle % piece.tiles, (cycle - 2) % piece.tiles
             ctx.set(array.valid, cycle < piece.fold)
-            ctx.set(array.address, min(cycle, piece.fold - 1))
             ctx.set(array.first, tile == 0)
             ctx.set(array.last, tile == piece.tiles - 1)
             lanes = padded[fed * simd :][:simd] & 0xFFFF
