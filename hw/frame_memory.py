@@ -36,7 +36,8 @@ class FrameMemory(wiring.Component):
         What to read of the frame at hand, and what was read, lane 0 in the lowest bits; the next
         frame is at hand in the next clock.
     edge, access
-        From the bus: whose frame, a bit for each edge; words of the frame to be read next.
+        From the bus: whose frame, a bit for each edge; words of the frame to be read next. An
+        address has as many bits as the edge's words need; those above mean nothing.
     """
 
     def __init__(self, frames: Frames):
@@ -126,11 +127,15 @@ class FrameMemory(wiring.Component):
         All is idle then, and the reader before the first frame of a step.
         """
         access, bits = self.access, lane_bits(self.frames.simd)
-        active, address = Signal(), Signal(self.address_bits, name="bus_address")
-        enable = Signal(self.frames.simd)
+        tile, edges = access.address[bits:], self.frames.edges
+        begins = zip(self._begins(slots), edges, strict=True)
+        words = [begin | tile[: edge.tile_bits] for begin, edge in begins]
+        active = Signal(reset_less=True)
+        address = Signal(self.address_bits, name="bus_address", reset_less=True)
+        enable = Signal(self.frames.simd, reset_less=True)
         m.d.sync += [
             active.eq(access.active),
-            address.eq(selected(self.edge, self._begins(slots)) | access.address[bits:]),
+            address.eq(selected(self.edge, words)),
             enable.eq(Mux(access.write, 1 << access.address[:bits], 0)),
         ]
         return active, address, enable

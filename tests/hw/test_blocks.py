@@ -286,7 +286,7 @@ def test_frame_memory(edges, source):
         tile, lane = divmod(way.first + column, 3)
         ctx.set(unit.edge, 1 << ways.index(way))
         ctx.set(unit.access.active, 1)
-        ctx.set(unit.access.address, tile << 2 | lane)
+        ctx.set(unit.access.address, (tile | -1 << way.tile_bits) << 2 | lane)
         ctx.set(unit.access.write, word is not None)
         ctx.set(unit.access.w_data, 0 if word is None else int(word))
         await ctx.tick()
