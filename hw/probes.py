@@ -68,7 +68,8 @@ def weight_tap(engine: Engine) -> wiring.Signature:
     return wiring.Signature({"valid": Out(1), "address": Out(bits), "word": Out(word)})
 
 
-Found = tuple[Value, list[tuple[Value, Value]]]  # whether a tap's words pass; each, if asked for
+# Whether a tap is asked at all, whether its words pass; of each word whether it is that, and it.
+Found = tuple[Value, Value, list[tuple[Value, Value]]]
 
 
 class Probes(wiring.Component):
@@ -137,8 +138,8 @@ class Probes(wiring.Component):
                 m.d.sync += [kept.step.eq(step), kept.probe.eq(k)]
             with m.If(self.select_write[k]):
                 m.d.sync += [waits.eq(0), step.eq(0)]
-        gone = Signal(range(self.count + 1))
-        m.d.sync += gone.eq(sum(lost[k] for k in range(self.count)))
+        gone, missed = Signal(range(self.count + 1)), registered(m, lost, 1)
+        m.d.sync += gone.eq(sum(missed[k] for k in range(self.count)))
         m.d.sync += self.lost.eq(Mux(self.clear, 0, self.lost + gone))
         m.d.comb += [
             queue.w_data.eq(reduce(or_, words)),
@@ -163,21 +164,21 @@ class Probes(wiring.Component):
     def _catch(self, m: Module, k: int) -> tuple[Signal, Value, Value]:
         """Whether a word of probe `k` passed, the word, its exponent, 2 clocks behind `_taps`.
 
-        Which tap it comes from does not change, so that the words need no comparison; it is known
-        the clock after the selector was written, and until then nothing is caught.
+        Which word it is does not change, so that the words need no comparison; it is known 2 clocks
+        after the selector was written, and until then nothing is caught.
         """
         hits, used, words, mine, exponents = [], [], [], [], []
         for engine in self.chip.engines:
-            for passes, found in (*self._rows(k, engine), self._weights(k, engine)):
-                asked = Cat(asked for asked, _ in found)
-                hits.append(registered(m, asked.any(), 1) & registered(m, passes, 1))
+            for tap, passes, found in (*self._rows(k, engine), self._weights(k, engine)):
+                asked = Mux(registered(m, tap, 1), Cat(asked for asked, _ in found), 0)
                 used.append(registered(m, asked, 1))
+                hits.append(used[-1].any() & registered(m, passes, 1))
                 words += [Cat(word, word[-1].replicate(32 - len(word))) for _, word in found]
             mine.append(registered(m, self._mine(k, engine), 1))
             exponents.append(self._taps[engine.index][1].exponent.as_unsigned())
-        old, hit = Signal(name=f"old{k}"), Signal(name=f"hit{k}")
-        m.d.sync += old.eq(self.select_write[k])
-        m.d.sync += hit.eq(Cat(hits).any() & ~self.select_write[k] & ~old)
+        old, hit = Signal(2, name=f"old{k}"), Signal(name=f"hit{k}")
+        m.d.sync += old.eq(Cat(self.select_write[k], old))
+        m.d.sync += hit.eq(Cat(hits).any() & ~self.select_write[k] & ~old.any())
         word = selected_late(m, Cat(used), words)
         return hit, word, selected_late(m, Cat(mine), exponents)
 
@@ -194,11 +195,8 @@ class Probes(wiring.Component):
             (error, {Kind.V: error.v, Kind.E: error.e, Kind.EXPONENT: error.exponent}),
         ):
             here = (tap.layer == select[LAYER]) & (tap.neuron == select[NEURON])
-            mine = self._mine(k, engine)
-            yield (
-                tap.valid & here,
-                [((select[KIND] == kind) & mine, word) for kind, word in words.items()],
-            )
+            found = [(select[KIND] == kind, word) for kind, word in words.items()]
+            yield self._mine(k, engine), tap.valid & here, found
 
     def _weights(self, k: int, engine: Engine) -> Found:
         """Of the weights of all lanes at an address of the bus; these taps are registers."""
@@ -211,10 +209,8 @@ class Probes(wiring.Component):
         address, bits, width = select[ADDRESS], lane_bits(engine.lanes), engine.weight_width
         upper = address[region.address_width :] == region.base >> region.address_width
         lanes = [
-            (
-                (select[KIND] == Kind.WEIGHT) & upper & (address[:bits] == lane),
-                tap.word.word_select(lane, width),
-            )
+            (address[:bits] == lane, tap.word.word_select(lane, width))
             for lane in range(engine.lanes)
         ]
-        return tap.valid & (tap.address == address[bits : region.address_width]), lanes
+        here = tap.address == address[bits : region.address_width]
+        return (select[KIND] == Kind.WEIGHT) & upper, tap.valid & here, lanes

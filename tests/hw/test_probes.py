@@ -208,3 +208,45 @@ def test_numbers_begin_anew_with_a_selector(chip):
 
     simulate(block, scenario, background=[reader])
     assert got == [(0, 5), (1, 6), (0, -5), (1, -6)]
+
+
+def test_no_word_comes_under_another_selector(chip):
+    """Selectors change while words pass in every clock: each word is of the kind asked for."""
+    block, kinds, got = Probes(chip, 1), (Kind.U, Kind.V, Kind.R, Kind.E, Kind.WEIGHT), []
+    weight = weight_at(chip, 0, 6, 2)
+    address, lane = divmod(weight & 0xFFF, 8)
+    word = {kind: kind.value + 10 for kind in kinds}
+
+    async def scenario(ctx):
+        ctx.set(block.o.ready, 1)
+        for tap, shown in ((block.neuron[0], "ur"), (block.error[0], "ve")):
+            ctx.set(tap.valid, 1)
+            ctx.set(tap.neuron, 3)
+            for name in shown:
+                ctx.set(getattr(tap, name), word[Kind[name.upper()]])
+        width = chip.engines[0].weight_width
+        ctx.set(block.weight0.valid, 1)
+        ctx.set(block.weight0.address, address % chip.engines[0].fold)
+        ctx.set(block.weight0.word, word[Kind.WEIGHT] << width * lane)
+        for kind in (*kinds, *reversed(kinds)):
+            ctx.set(block.select[0], weight if kind == Kind.WEIGHT else at(kind, 0, 3))
+            ctx.set(block.select_write[0], 1)
+            await ctx.tick()
+            ctx.set(block.select_write[0], 0)
+            await ctx.tick().repeat(20)
+        ctx.set(block.select[0], 0)
+        await ctx.tick().repeat(10)
+
+    async def reader(ctx):
+        async for _, _, valid, seen in ctx.tick().sample(block.o.valid, block.o.payload):
+            if valid:
+                got.append((seen.step, seen.word))
+
+    simulate(block, scenario, background=[reader])
+    begins = [place for place, (step, _) in enumerate(got) if step == 0]
+    runs = [got[a:b] for a, b in zip(begins, [*begins[1:], len(got)], strict=True)]
+    assert len(runs) == 2 * len(kinds)
+    for kind, run in zip((*kinds, *reversed(kinds)), runs, strict=True):
+        assert [step for step, _ in run] == list(range(len(run)))
+        assert len(run) > 10
+        assert {seen for _, seen in run} == {word[kind]}
