@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -43,8 +43,10 @@ class ErrorPath(wiring.Component):
         own; these were the last.
     take_target
         It takes the next word of a target.
-    above<k>, above_exponent<k>, loop<k>, loop_exponent<k>
-        Of the layer at place `k`: words, 2 clocks after `take`, and their exponents.
+    above, loop, target
+        Words, 2 clocks after `take`, `take_target`; sums are 0 where none was taken.
+    above_exponent<k>, loop_exponent<k>
+        Of those of the layer at place `k`.
     rate, tau_rate
         Per place.
     primed, prime_valid, prime_neuron, prime, rate_valid, top_row, top_rate
@@ -106,8 +108,8 @@ class ErrorPath(wiring.Component):
             **dict.fromkeys(("exponent_write", "noise_write"), In(places)),
             "data": In(32),
         }
+        members |= dict.fromkeys(("above", "loop", "target"), In(signed(SUM_WIDTH)))
         for k in range(places):
-            members |= {f"{name}{k}": In(signed(SUM_WIDTH)) for name in ("above", "loop")}
             for name in ("above", "loop"):
                 members[f"{name}_exponent{k}"] = In(signed(PART_WIDTH))
         return members
@@ -194,26 +196,21 @@ class ErrorPath(wiring.Component):
                 m.d.comb += port.eq(kept)
 
     def _words(self, m: Module) -> None:
-        """Ask for each row's words in time, and choose those of its layer when they come."""
+        """Ask for each row's words in time."""
         scheduler, front, words = self.scheduler, self.engine.front, self.engine.error_words
         take = Delay(m, Mux(scheduler.valid, scheduler.here, 0), "take")
         took = Delay(m, Mux(scheduler.valid & scheduler.last, scheduler.here, 0), "took")
         row = Delay(m, scheduler.row, "row")
-        places = range(len(self.engine.passes))
         m.d.comb += [
             self.take.eq(take[front]),
             self.take_target.eq(self._told[front]),
             self.took.eq(took[front]),
         ]
-        for name in ("above", "loop"):
-            each = [getattr(self, f"{name}{k}") for k in places]
-            if name == "above" and self.top is not None:  # is compared, which takes time
-                m.d.comb += self.unit.target.eq(each[self.top])
-                each[self.top] = C(0, 1)
-            m.d.comb += getattr(self.unit, name).eq(selected(take[words], each))
+        m.d.comb += [self.unit.above.eq(self.above), self.unit.loop.eq(self.loop)]
         if self.top is not None:
             m.submodules.rates = rates = self.rates
             m.d.comb += [
+                self.unit.target.eq(self.target),
                 rates.w_valid.eq(self.rate_valid),
                 rates.w_index.eq(self.top_row),
                 rates.w_data.eq(self.top_rate),

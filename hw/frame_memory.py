@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from amaranth.hdl import Array, C, Module, Mux, Signal, Value, ValueLike
+from amaranth.hdl import Array, C, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -98,7 +98,7 @@ class FrameMemory(wiring.Component):
             m.d.sync += [slot.eq(after[count]) for count, slot in slots.items()]
         return base, following, slots
 
-    def _begins(self, slots: Mapping[int, Value]) -> list[ValueLike]:
+    def _begins(self, slots: Mapping[int, Value]) -> list[Value]:
         """Where each edge's frame begins, in the slot at hand."""
         return [
             Value.cast(Array(C(begin, self.address_bits) for begin in begins)[slots[len(begins)]])

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Module, Mux, Signal, Value, signed
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Member, Out
 
-from vle.compiler.circuit.edges import SumsEdge
+from vle.compiler.circuit.edges import Sums
 from vle.compiler.circuit.folding import ChipSpec
 from vle.compiler.circuit.targets import target_spec
 from vle.compiler.learning.rate import EXPONENT_WIDTH, MANTISSA_WIDTH
@@ -18,11 +18,10 @@ from vle.hw.counters import Counters
 from vle.hw.engine import Engine
 from vle.hw.frame_buffer import FrameBuffer
 from vle.hw.learning_engine import LearningEngine
+from vle.hw.numeric import either
 from vle.hw.receiver import FrameReceiver
 from vle.hw.sum_buffer import SumBuffer
 from vle.hw.targets import TargetBuffer, target_layout
-
-Sums = list[tuple[SumsEdge, SumBuffer]]
 
 
 def learning_members(chip: ChipSpec) -> dict[str, Member]:
@@ -73,22 +72,24 @@ class LearningConnections:
     ) -> None:
         self.m, self.core, self.chip = m, core, core.chip
         self.engines, self.buffers = engines, buffers
-        self.sums: Sums = [
-            (edge, SumBuffer(edge.columns, edge.simd, edge.first)) for edge in self.chip.sums
-        ]
+        self.sums = [SumBuffer(sums) for sums in self.chip.shared_sums]
         self.targets = TargetBuffer(target_spec(self.chip.learning))
 
     def submodules(self, cleared) -> None:
         """Add the blocks, which a reset clears."""
-        for edge, buffer in self.sums:
-            self.m.submodules[f"{edge.kind}{edge.source}"] = cleared(buffer)
+        for buffer in self.sums:
+            self.m.submodules[f"{buffer.sums.kind}{buffer.sums.edges[0].source}"] = cleared(buffer)
         self.m.submodules.targets = cleared(self.targets)
 
     def connect(self, receiver: FrameReceiver, counters: Counters, clear: Value) -> None:
         """Connect all but the bus."""
         self._steps(receiver)
-        for edge, buffer in self.sums:
-            self._connect_sums(edge, buffer, clear)
+        for buffer in self.sums:
+            self._connect_sums(buffer.sums, buffer)
+            for k in range(len(buffer.sums.edges)):
+                self._connect_edge(buffer, k, clear)
+        for engine in self.engines:
+            self._connect_words(engine)
         self._connect_targets(counters)
         for layer in range(len(self.chip.network.layers)):
             self._connect_layer(layer, counters)
@@ -117,25 +118,42 @@ class LearningConnections:
             self.m.d.sync += token.eq(init)
         return token
 
-    def _connect_sums(self, edge: SumsEdge, buffer: SumBuffer, clear: Value) -> None:
+    def _connect_sums(self, sums: Sums, buffer: SumBuffer) -> None:
+        """Connect the words of a memory with the engines that write and read it."""
+        source, sink = self.engines[sums.writer], self.engines[sums.reader]
+        valid = source.down_valid if sums.kind == "down" else source.loop_valid
+        sources = [self._place(edge.source)[1] for edge in sums.edges]
+        sinks = [self._place(edge.sink)[1] for edge in sums.edges]
+        self.m.d.comb += [
+            buffer.w_valid.eq(Cat(valid[place] for place in sources)),
+            buffer.w_data.eq(source.sums),
+            buffer.w_exponent.eq(source.sum_exponent),
+            buffer.take.eq(Cat(sink.errors.take[place] for place in sinks)),
+            buffer.last.eq(sink.errors.took.any()),
+        ]
+
+    def _connect_words(self, engine: Engine) -> None:
+        """Connect what an engine's errors hear: memories that were not asked answer 0."""
+        for name, kind in (("above", "down"), ("loop", "loop_error")):
+            heard = [
+                buffer.o
+                for buffer in self.sums
+                if (buffer.sums.kind, buffer.sums.reader) == (kind, engine.engine.index)
+            ]
+            self.m.d.comb += getattr(engine.errors, name).eq(either([*heard, C(0, 1)]))
+
+    def _connect_edge(self, buffer: SumBuffer, k: int, clear: Value) -> None:
         """One frame of sums: it is read before the next one is written, and the other way."""
+        edge = buffer.sums.edges[k]
         down = edge.kind == "down"
         (source, at), (sink, place) = self._place(edge.source), self._place(edge.sink)
         learning = self.chip.learning.learning[edge.source]
         points = Points.of(self.chip.network.layers[edge.source], learning)
-        valid = source.down_valid if down else source.loop_valid
         written = source.sums_begin if down else source.loop_sums_begin
-        word, exponent = ("above", "above_exponent") if down else ("loop", "loop_exponent")
+        exponent = getattr(sink.errors, f"{'above' if down else 'loop'}_exponent{place}")
         name = f"{edge.kind}{edge.source}"
         ready = self._token(name, written[at], sink.errors.begin[place], clear, 1)
-        self.m.d.comb += [
-            buffer.w_valid.eq(valid[at]),
-            buffer.w_data.eq(source.sums),
-            buffer.w_exponent.eq(source.sum_exponent),
-            buffer.take.eq(sink.errors.take[place]),
-            getattr(sink.errors, f"{word}{place}").eq(buffer.o),
-            getattr(sink.errors, f"{exponent}{place}").eq(buffer.exponent + points.sums),
-        ]
+        self.m.d.comb += exponent.eq(buffer.exponent[k] + points.sums)
         if not down:
             self.m.d.comb += sink.errors.loop_sums_ready[place].eq(ready | written[at])
             return
@@ -158,7 +176,7 @@ class LearningConnections:
             targets.take.eq(errors.take_target),
             errors.target_ready.eq(targets.ready),
             errors.is_error.eq(targets.is_error),
-            getattr(errors, f"above{place}").eq(targets.o),
+            errors.target.eq(targets.o),
             getattr(errors, f"above_exponent{place}").eq(-self.chip.learning.error_bits),
             errors.sums_ready[place].eq(1),
             counters.target_error.eq(targets.dropped),

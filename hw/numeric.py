@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from itertools import zip_longest
 from math import isqrt
 
-from amaranth.hdl import Array, C, Cat, Module, Mux, Signal, Value, ValueLike
+from amaranth.hdl import Array, C, Cat, Module, Mux, Signal, Value
 
 from vle.hw.primitives import Product
 from vle.hw.primitives.product import registered
@@ -127,12 +127,12 @@ def either(words: list[Value]) -> Value:
     return words[0]
 
 
-def selected(here: Value, words: Iterable[ValueLike]) -> Value:
+def selected(here: Value, words: Iterable[Value | int]) -> Value:
     """Return the word whose bit is set, 0 where none is."""
     return either([Mux(here[k], word, 0) for k, word in enumerate(words)])
 
 
-def selected_late(m: Module, here: Value, words: Sequence[ValueLike]) -> Value:
+def selected_late(m: Module, here: Value, words: Sequence[Value | int]) -> Value:
     """As `selected`, 2 clocks later: among a few words each, then among those; far ones, too."""
     few = isqrt(len(words) - 1) + 1 if len(words) > 1 else 1
     starts = range(0, len(words), few)

@@ -1,106 +1,137 @@
-"""Column sums between the layer that makes them and the errors of the layer that hears them."""
+"""Column sums between the layers that make them and the errors of the layers that hear them."""
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from vle.compiler.circuit.edges import Sums
 from vle.compiler.circuit.registers import lane_bits
 from vle.compiler.learning.errors import SUM_WIDTH
 from vle.hw.bus import AccessSignature
-from vle.hw.primitives import RegisteredMemory
+from vle.hw.numeric import either, selected
+from vle.hw.primitives import RegisteredMemory, registers_first
+from vle.hw.primitives.product import registered
 
 EXPONENT_WIDTH = 8
 
 
 class SumBuffer(wiring.Component):
-    """One frame of sums: written `simd` columns at a time, read one by one, both in order.
+    """One frame of sums per edge: written `simd` columns at a time, read one by one, in order.
 
-    After reset all sums are 0. It holds no tokens: writer and reader know when they may.
+    Frames lie in the order of work, in which both sides go through all of them in each step, so
+    addresses count up and around. After reset all sums are 0. It holds no tokens: writer and
+    reader know when they may.
 
     Parameters
     ----------
-    columns
-        Sums of a frame.
-    simd
-        Lanes.
-    first
-        Lane of the first column in the first tile: 0 for sums on the way down, the inputs modulo
-        `simd` for a layer's own.
+    sums
+        Edges, and how their sums lie.
 
     Members
     -------
     w_valid, w_data, w_exponent
-        The next tile; the exponent is that of the frame, heard with its first tile.
-    take, o
-        Read the next column, around after the last; the word stands 2 clocks later. A column can
-        be taken from the clock after its tile was written to the clock before it is again.
+        Per edge: it is its next tile; the tile; the exponent of its frame.
+    take, last, o
+        Per edge: read its next column; whether that is its last; the word stands 2 clocks later,
+        0 where none was taken. A column can be taken from the clock after its tile was written to
+        the clock before it is again.
     exponent, zero
-        Of the frame last written; whether there has been none since reset.
-    access, flags_write, flags_data
-        From the bus: words; `zero` in the lowest bit, above it the exponent.
+        Per edge: of the frame last written; whether there has been none since reset.
+    edge, access
+        From the bus: whose frame, a bit for each edge; its words. An address has as many bits as
+        the edge's words need; those above mean nothing.
+    flags_write, flags_data
+        From the bus, per edge: `zero` in the lowest bit, above it the exponent.
     """
 
-    def __init__(self, columns: int, simd: int, first: int = 0):
-        self.columns, self.simd, self.first = columns, simd, first
-        self.tiles = -(-(first + columns) // simd)
-        self.tile_bits = max(1, (self.tiles - 1).bit_length())
+    def __init__(self, sums: Sums):
+        self.sums, edges = sums, len(sums.edges)
         super().__init__(
             {
-                "w_valid": In(1),
-                "w_data": In(simd * SUM_WIDTH),
+                "w_valid": In(edges),
+                "w_data": In(sums.simd * SUM_WIDTH),
                 "w_exponent": In(signed(EXPONENT_WIDTH)),
-                "take": In(1),
+                "take": In(edges),
+                "last": In(1),
                 "o": Out(signed(SUM_WIDTH)),
-                "exponent": Out(signed(EXPONENT_WIDTH)),
-                "zero": Out(1, init=1),
-                "access": In(AccessSignature(self.tile_bits + lane_bits(simd))),
-                "flags_write": In(1),
-                "flags_data": In(1 + EXPONENT_WIDTH),
+                "exponent": Out(signed(EXPONENT_WIDTH)).array(edges),
+                "zero": Out(edges, init=(1 << edges) - 1),
+                "edge": In(edges),
+                "access": In(AccessSignature(sums.tile_bits + lane_bits(sums.simd))),
+                "flags_write": In(edges),
+                "flags_data": In(1 + EXPONENT_WIDTH).array(edges),
             }
         )
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        w_tile, r_tile = Signal(self.tile_bits), Signal(self.tile_bits)
-        with m.If(self.w_valid):
-            m.d.sync += w_tile.eq(Mux(w_tile == self.tiles - 1, 0, w_tile + 1))
-            with m.If(w_tile == 0):
-                m.d.sync += [self.exponent.eq(self.w_exponent), self.zero.eq(0)]
-        with m.If(self.flags_write):
-            m.d.sync += Cat(self.zero, self.exponent).eq(self.flags_data)
-        self._memory(m, w_tile, r_tile, self._lane(m, r_tile))
+        for k in range(len(self.sums.edges)):
+            with m.If(self.w_valid[k]):
+                m.d.sync += [self.exponent[k].eq(self.w_exponent), self.zero[k].eq(0)]
+            with m.If(self.flags_write[k]):
+                m.d.sync += Cat(self.zero[k], self.exponent[k]).eq(self.flags_data[k])
+        self._memory(m, late=registers_first(platform))
         return m
 
-    def _lane(self, m: Module, r_tile: Signal) -> Signal:
-        """Tile and lane of the next column; return the lane, 1 clock later."""
-        lane = Signal(range(max(2, self.simd)), init=self.first)
-        column, taken = Signal(range(max(2, self.columns))), Signal.like(lane)
-        m.d.sync += taken.eq(lane)
-        with m.If(self.take):
-            m.d.sync += [column.eq(column + 1), lane.eq(lane + 1)]
-            with m.If(lane == self.simd - 1):
-                m.d.sync += [lane.eq(0), r_tile.eq(r_tile + 1)]
-            with m.If(column == self.columns - 1):
-                m.d.sync += [column.eq(0), lane.eq(self.first), r_tile.eq(0)]
-        return taken
+    def _around(self, m: Module, name: str, moves: Value) -> Signal:
+        """Count up and around."""
+        depth = self.sums.depth
+        address = Signal(range(max(2, depth)), name=name)
+        with m.If(moves):
+            m.d.sync += address.eq(Mux(address == depth - 1, 0, address + 1))
+        return address
 
-    def _memory(self, m: Module, w_tile: Signal, r_tile: Signal, lane: Signal) -> None:
-        """All lanes of a tile in one word; the bus reaches them one by one."""
-        simd, access = self.simd, self.access
-        m.submodules.memory = memory = RegisteredMemory(
-            simd * SUM_WIDTH, self.tiles, lanes=simd, latency=1
-        )
-        bits = lane_bits(simd)
-        bus_lane, bus_tile = access.address[:bits], access.address[bits:]
-        bus_enable = Mux(access.write, 1 << bus_lane, 0)
-        word = memory.r_data.word_select(Mux(access.active, bus_lane, lane), SUM_WIDTH)
-        m.d.sync += self.o.eq(Mux(self.zero & ~access.active, 0, word.as_signed()))
-        m.d.comb += [
-            access.r_data.eq(self.o),
-            memory.w_addr.eq(Mux(access.active, bus_tile, w_tile)),
-            memory.w_data.eq(Mux(access.active, access.w_data.replicate(simd), self.w_data)),
-            memory.w_en.eq(Mux(access.active, bus_enable, self.w_valid.replicate(simd))),
-            memory.r_addr.eq(Mux(access.active, bus_tile, r_tile)),
+    def _column(self, m: Module) -> tuple[Signal, Signal]:
+        """Lane (one bit each) and address of the next column to take."""
+        firsts = [1 << edge.first for edge in self.sums.edges]
+        lane, taken = Signal(self.sums.simd, init=firsts[0]), self.take.any()
+        address = self._around(m, "r_address", taken & (lane[-1] | self.last))
+        with m.If(taken):
+            following = selected(self.take, [*firsts[1:], firsts[0]])
+            m.d.sync += lane.eq(Mux(self.last, following, lane.rotate_left(1)))
+        return lane, address
+
+    def _bus(self, m: Module) -> tuple[Signal, Signal, Signal]:
+        """Whether the bus has the memory, the address, and its lane (one bit each), registered."""
+        access, bits = self.access, lane_bits(self.sums.simd)
+        tile, edges = access.address[bits:], self.sums.edges
+        begins = zip(self.sums.begins, edges, strict=True)
+        words = [begin + tile[: edge.tile_bits] for begin, edge in begins]
+        active = Signal(reset_less=True)
+        address = Signal(range(max(2, self.sums.depth)), name="bus_address", reset_less=True)
+        lane = Signal(self.sums.simd, name="bus_lane", reset_less=True)
+        m.d.sync += [
+            active.eq(access.active),
+            address.eq(selected(self.edge, words)),
+            lane.eq(Mux(access.active, 1 << access.address[:bits], 0)),
         ]
+        return active, address, lane
+
+    def _memory(self, m: Module, *, late: bool) -> None:
+        """All lanes of a tile in one word; of what is read, the lane taken.
+
+        It is chosen behind the register of the word, or before (`registers_first`).
+        """
+        simd, access, written = self.sums.simd, self.access, Signal(reset_less=True)
+        m.submodules.memory = memory = RegisteredMemory(
+            simd * SUM_WIDTH, self.sums.depth, lanes=simd, latency=1 + late
+        )
+        w_address = self._around(m, "w_address", self.w_valid.any())
+        lane, r_address = self._column(m)
+        active, address, bus_lane = self._bus(m)
+        m.d.sync += written.eq(access.write)
+        enable = Mux(written, bus_lane, self.w_valid.any().replicate(simd))
+        m.d.comb += [
+            memory.w_addr.eq(Mux(active, address, w_address)),
+            memory.w_data.eq(Mux(active, access.w_data.replicate(simd), self.w_data)),
+            memory.w_en.eq(enable),
+            memory.r_addr.eq(Mux(active, address, r_address)),
+        ]
+        counts = Mux((self.take & ~self.zero).any(), lane, 0) | bus_lane
+        here = registered(m, counts, 1 + late)
+        words = [memory.r_data.word_select(k, SUM_WIDTH) for k in range(simd)]
+        domain = m.d.comb if late else m.d.sync
+        domain += self.o.eq(either([Mux(here[k], word, 0) for k, word in enumerate(words)]))
+        m.d.comb += access.r_data.eq(registered(m, self.o, 1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 
 from vle.compiler.circuit.geometry import Engine
 from vle.compiler.fixed import Fixed
@@ -148,6 +149,51 @@ class SumsEdge:
         """Words of sums."""
         return -(-(self.first + self.columns) // self.simd)
 
+    @property
+    def tile_bits(self) -> int:
+        """Bits of the number of a word of sums."""
+        return max(1, (self.tiles - 1).bit_length())
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Sums in one memory: one engine makes them, one hears them, a frame of each edge per step.
+
+    Parameters
+    ----------
+    kind
+        Of all edges.
+    writer, reader
+        Indices of the engines.
+    edges
+        In the order of work, in which their frames lie.
+    """
+
+    kind: str
+    writer: int
+    reader: int
+    edges: tuple[SumsEdge, ...]
+
+    @property
+    def simd(self) -> int:
+        """Sums in a word."""
+        return self.edges[0].simd
+
+    @property
+    def depth(self) -> int:
+        """Words."""
+        return sum(edge.tiles for edge in self.edges)
+
+    @property
+    def tile_bits(self) -> int:
+        """Bits of the number of a word of a frame, the longest one's."""
+        return max(edge.tile_bits for edge in self.edges)
+
+    @property
+    def begins(self) -> tuple[int, ...]:
+        """Where the frame of each edge begins."""
+        return (0, *accumulate(edge.tiles for edge in self.edges[:-1]))
+
 
 def lay_out_sums(engines: Sequence[Engine]) -> tuple[SumsEdge, ...]:
     """Lay out the sums that learning sends down, then those that stay, by layer."""
@@ -196,10 +242,23 @@ def lay_out_edges(layers: Sequence[LayerSpec], engines: Sequence[Engine]) -> tup
 
 def share_frames(edges: Sequence[Edge], engines: Sequence[Engine]) -> tuple[Frames, ...]:
     """Put edges of the same writer and reader into one memory, where their words are alike."""
-    engine = {piece.layer: engine.index for engine in engines for piece in engine.passes}
+    engine = _engine_of(engines)
     found: dict[tuple[int | None, int, bool, int], list[Edge]] = {}
     for edge in edges:
         writer = None if edge.source is None else engine[edge.source]
         key = writer, engine[edge.sink], edge.recurrent, edge.format.width
         found.setdefault(key, []).append(edge)
     return tuple(Frames(key[0], key[1], (*alike,)) for key, alike in found.items())
+
+
+def share_sums(edges: Sequence[SumsEdge], engines: Sequence[Engine]) -> tuple[Sums, ...]:
+    """Put sums of the same kind, writer and reader into one memory."""
+    engine = _engine_of(engines)
+    found: dict[tuple[str, int, int], list[SumsEdge]] = {}
+    for edge in edges:
+        found.setdefault((edge.kind, engine[edge.source], engine[edge.sink]), []).append(edge)
+    return tuple(Sums(*key, (*alike,)) for key, alike in found.items())
+
+
+def _engine_of(engines: Sequence[Engine]) -> dict[int, int]:
+    return {piece.layer: engine.index for engine in engines for piece in engine.passes}

@@ -9,10 +9,12 @@ from vle.compiler.activation import Table
 from vle.compiler.circuit.edges import (
     Edge,
     Frames,
+    Sums,
     SumsEdge,
     lay_out_edges,
     lay_out_sums,
     share_frames,
+    share_sums,
 )
 from vle.compiler.circuit.geometry import Engine, lay_out_engines
 from vle.compiler.learning.network import LearningNetwork
@@ -144,6 +146,11 @@ class ChipSpec:
     def sums(self) -> tuple[SumsEdge, ...]:
         """Ways that sums of errors take, where it learns: down, then back into the same layer."""
         return lay_out_sums(self.engines)
+
+    @cached_property
+    def shared_sums(self) -> tuple[Sums, ...]:
+        """Memories of sums, each of one or more edges."""
+        return share_sums(self.sums, self.engines)
 
     def engine_of(self, layer: int) -> tuple[Engine, int]:
         """Engine that serves a layer, and the layer's place in its order of work."""

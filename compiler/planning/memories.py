@@ -29,7 +29,7 @@ class MemoryNeed(NamedTuple):
     kind
         What it holds.
     owner
-        Index of the engine, memory of frames, edge of sums or layer.
+        Index of the engine, of the memory of frames or sums, or of the layer.
     width, depth, banks
         Bits of a word that is written at once, words, and how many lie side by side under one
         address.
@@ -76,8 +76,8 @@ def _all(chip: ChipSpec) -> Iterator[MemoryNeed]:
             yield from _of_learning(chip, engine)
     for place, frames in enumerate(chip.frames):
         yield MemoryNeed("frames", place, frames.width, frames.depth, frames.simd)
-    for place, sums in enumerate(chip.sums):
-        yield MemoryNeed("sums", place, errors.SUM_WIDTH, sums.tiles, sums.simd)
+    for place, sums in enumerate(chip.shared_sums):
+        yield MemoryNeed("sums", place, errors.SUM_WIDTH, sums.depth, sums.simd)
     last = chip.network.layers[-1]
     words = chip.output_slots * last.outputs + 1
     yield MemoryNeed("output", 0, last.rate_format.width + 2, words)

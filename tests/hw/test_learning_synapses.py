@@ -13,6 +13,7 @@ from amaranth.hdl import Elaboratable, Module, Signal
 from amaranth.lib import wiring
 from bounded import simulate
 
+from vle.compiler.circuit.edges import Sums, SumsEdge
 from vle.compiler.circuit.geometry import Engine, lay_out_engines
 from vle.compiler.circuit.latency import SUM_READ, UPDATE_LOOP, UPDATE_STAGE, sum_stage
 from vle.compiler.fixed import Fixed, round_shift
@@ -111,9 +112,11 @@ class Bench(wiring.Component):
         for k, piece in enumerate(engine.passes):
             inputs, simd = piece.spec.inputs, engine.simd
             if piece.sends:
-                self.buffers["down", k] = SumBuffer(inputs, simd)
+                edge = SumsEdge("down", k, k - 1, inputs, simd, 0)
+                self.buffers["down", k] = SumBuffer(Sums("down", 0, 0, (edge,)))
             if piece.loops:
-                self.buffers["loop", k] = SumBuffer(piece.spec.outputs, simd, inputs % simd)
+                edge = SumsEdge("loop_error", k, k, piece.spec.outputs, simd, inputs % simd)
+                self.buffers["loop", k] = SumBuffer(Sums("loop_error", 0, 0, (edge,)))
         super().__init__({})
 
     def elaborate(self, platform) -> Module:
@@ -296,6 +299,7 @@ def run(rng, plan: Plan) -> None:
         counted[ctx.get(array.clamped_place)] += ctx.get(array.clamped)
 
     async def scenario(ctx):
+        taken = Counter()
         for clock in range(plan.end):
             now = plan.issue.get(clock)
             ctx.set(array.valid, now is not None)
@@ -303,7 +307,9 @@ def run(rng, plan: Plan) -> None:
             drive(ctx, ("noise",), plan.issue.get(clock - 1))
             drive(ctx, ("e", "signal", "operand", "heard"), plan.issue.get(clock - 2))
             for name, buffer in bench.buffers.items():
+                taken[name] += name in plan.take[clock]
                 ctx.set(buffer.take, name in plan.take[clock])
+                ctx.set(buffer.last, taken[name] % buffer.sums.edges[0].columns == 0)
             expect(ctx, clock)
             await ctx.tick()
 
@@ -374,60 +380,81 @@ def _lowest(width: int, shape) -> np.ndarray:
     return np.full(shape, -(1 << width - 1))
 
 
-@pytest.mark.parametrize(("columns", "simd", "first"), [(1, 1, 0), (5, 3, 2), (4, 4, 0), (7, 2, 1)])
-def test_sum_buffer_on_the_bus(columns, simd, first):
-    """Zeros after reset; words, exponent and flag of a frame; a frame and flags from the bus."""
-    buffer, rng = SumBuffer(columns, simd, first), np.random.default_rng(columns)
-    bits = (simd - 1).bit_length()
-    frames = rng.integers(-(1 << 31), 1 << 31, (2, columns))
-    lanes = np.zeros((buffer.tiles, simd), np.int64)
-    lanes.reshape(-1)[first : first + columns] = frames[0]
-    places = [divmod(first + column, simd) for column in range(columns)]
+SUMS = {  # lanes; columns and first lane of each edge
+    "one": (1, [(1, 0)]),
+    "a tile and a part": (3, [(5, 2)]),
+    "a tile": (4, [(4, 0)]),
+    "several": (2, [(7, 1), (1, 1), (4, 0), (2, 1)]),
+    "several, one lane": (1, [(2, 0), (1, 0), (3, 0)]),
+}
 
-    async def read(ctx):
+
+@pytest.mark.parametrize(("simd", "shapes"), SUMS.values(), ids=SUMS)
+def test_sum_buffer_on_the_bus(simd, shapes):
+    """Zeros after reset; words, exponents and flags of frames; frames and flags from the bus."""
+    edges = [SumsEdge("down", k + 1, k, n, simd, first) for k, (n, first) in enumerate(shapes)]
+    buffer, rng = SumBuffer(Sums("down", 0, 0, (*edges,))), np.random.default_rng(len(edges))
+    places, bits = range(len(edges)), (simd - 1).bit_length()
+    frames = [[rng.integers(-(1 << 31), 1 << 31, e.columns) for e in edges] for _ in range(2)]
+
+    async def write(ctx, k):
+        lanes = np.zeros((edges[k].tiles, simd), np.int64)
+        lanes.reshape(-1)[edges[k].first :][: edges[k].columns] = frames[0][k]
+        ctx.set(buffer.w_valid, 1 << k)
+        ctx.set(buffer.w_exponent, k - 77)
+        for words in lanes:
+            ctx.set(buffer.w_data, packed(words, SUM_WIDTH))
+            await ctx.tick()
+        ctx.set(buffer.w_valid, 0)
+
+    async def read(ctx, k):
         got = []
-        for column in range(columns + SUM_READ):
-            ctx.set(buffer.take, column < columns)
+        for column in range(edges[k].columns + SUM_READ):
+            ctx.set(buffer.take, (column < edges[k].columns) << k)
+            ctx.set(buffer.last, column == edges[k].columns - 1)
             got.append(ctx.get(buffer.o))
             await ctx.tick()
         return got[SUM_READ:]
 
-    async def reach(ctx, column, word=None):
-        tile, lane = places[column]
-        ctx.set(buffer.access.address, tile << bits | lane)
+    async def reach(ctx, k, column, word=None):
+        tile, lane = divmod(edges[k].first + column, simd)
+        ctx.set(buffer.edge, 1 << k)
+        ctx.set(buffer.access.active, 1)
+        ctx.set(buffer.access.address, (tile | -1 << edges[k].tile_bits) << bits | lane)
         ctx.set(buffer.access.w_data, 0 if word is None else int(word) & 0xFFFFFFFF)
         ctx.set(buffer.access.write, word is not None)
         await ctx.tick()
         ctx.set(buffer.access.write, 0)
-        await ctx.tick().repeat(3)
-        return unpacked(ctx.get(buffer.access.r_data), 32, 1)[0]
+        await ctx.tick().repeat(4)
+        word = unpacked(ctx.get(buffer.access.r_data), 32, 1)[0]
+        ctx.set(buffer.access.active, 0)
+        await ctx.tick().repeat(2)
+        return word
 
     async def scenario(ctx):
-        assert ctx.get(buffer.zero)
-        assert await read(ctx) == [0] * columns
-        for tile, words in enumerate(lanes):
-            ctx.set(buffer.w_valid, 1)
-            ctx.set(buffer.w_data, packed(words, SUM_WIDTH))
-            ctx.set(buffer.w_exponent, -77 if tile == 0 else 5)
-            await ctx.tick()
-        ctx.set(buffer.w_valid, 0)
-        assert (ctx.get(buffer.zero), ctx.get(buffer.exponent)) == (0, -77)
-        for _ in range(2):
-            assert await read(ctx) == frames[0].tolist()
-        ctx.set(buffer.access.active, 1)
-        assert [await reach(ctx, column) for column in range(columns)] == frames[0].tolist()
-        for column, word in enumerate(frames[1]):
-            assert await reach(ctx, column, word) == word
-        ctx.set(buffer.access.active, 0)
-        assert await read(ctx) == frames[1].tolist()
+        assert ctx.get(buffer.zero) == (1 << len(edges)) - 1
+        for k in places:
+            assert await read(ctx, k) == [0] * edges[k].columns
+        for k in places:
+            await write(ctx, k)
+            assert ctx.get(buffer.zero) == (1 << len(edges)) - (2 << k)
+            assert ctx.get(buffer.exponent[k]) == k - 77
+        for k in (*places, *places):
+            assert await read(ctx, k) == frames[0][k].tolist()
+        for k in reversed(places):
+            for column, word in enumerate(frames[1][k]):
+                assert await reach(ctx, k, column) == frames[0][k][column]
+                assert await reach(ctx, k, column, word) == word
+        for k in places:
+            assert await read(ctx, k) == frames[1][k].tolist()
         ctx.set(buffer.flags_write, 1)
-        ctx.set(buffer.flags_data, 1 | (-3 & 0xFF) << 1)
+        ctx.set(buffer.flags_data[0], 1 | (-3 & 0xFF) << 1)
         await ctx.tick()
         ctx.set(buffer.flags_write, 0)
-        assert (ctx.get(buffer.zero), ctx.get(buffer.exponent)) == (1, -3)
-        assert await read(ctx) == [0] * columns
-        ctx.set(buffer.access.active, 1)
-        assert [await reach(ctx, column) for column in range(columns)] == frames[1].tolist()
+        assert (ctx.get(buffer.zero), ctx.get(buffer.exponent[0])) == (1, -3)
+        for k in places:
+            assert await read(ctx, k) == (frames[1][k] * (k > 0)).tolist()
+        assert await reach(ctx, 0, 0) == frames[1][0][0]
 
     simulate(buffer, scenario)
 
