@@ -70,32 +70,34 @@ class GroupQueue(wiring.Component):
         engine = self.engine
         rest = Signal(engine.pe * engine.acc_width, reset_less=True)
         part, pause = Signal(range(max(2, engine.pe))), Signal()
-        group_last, free, load = Signal(), Signal(), Signal()
-        part_last, last = Signal(init=int(engine.pe == 1)), max(0, engine.pe - 2)
+        load, free = Signal(), Signal()
+        ready, group_last = Signal(init=1), Signal(init=int(engine.pe == 1) | self.last.init)
         incoming = Cat(self.i, self.i_flags)
         put, held = Signal(), Signal()
         m.d.comb += held.eq(tokens(m, put, load & held, engine.queue_depth)[1])
         first = self._ring(m, incoming, put, load & held)
         m.d.comb += [
             self.o.eq(rest[: engine.acc_width].as_signed()),
-            group_last.eq(part_last | self.last),
-            free.eq((~self.o_valid | group_last) & ~pause),
+            free.eq(ready & ~pause),
             load.eq(free & (held | self.i_valid)),
             put.eq(self.i_valid & (held | ~free)),
             self.taken.eq(load),
             self.advance.eq(load | (self.o_valid & ~group_last)),
         ]
         with m.If(load):
-            head = Mux(held, first, incoming)
-            m.d.sync += [Cat(rest, self.o_flags).eq(head), self.o_valid.eq(1)]
-        with m.Elif(group_last):
-            m.d.sync += self.o_valid.eq(0)
+            m.d.sync += Cat(rest, self.o_flags).eq(Mux(held, first, incoming))
         with m.Else():
             m.d.sync += rest.eq(rest.shift_right(engine.acc_width))
+        last = self._count(m)
+        last |= (engine.pe == 1) | (~group_last & (part == max(0, engine.pe - 2)))
+        group_last_next = Mux(self.o_valid, last, group_last)
+        m.d.sync += [
+            self.o_valid.eq(self.advance),
+            group_last.eq(group_last_next),
+            ready.eq(~self.advance | group_last_next),
+        ]
         with m.If(self.o_valid):
             m.d.sync += part.eq(Mux(group_last, 0, part + 1))
-            m.d.sync += part_last.eq((engine.pe == 1) | (~group_last & (part == last)))
-        self._count(m)
         self._pause(m, pause)
         if engine.learns:
             m.d.comb += self.lane.eq(part)
@@ -116,19 +118,20 @@ class GroupQueue(wiring.Component):
                 m.d.sync += at.eq(Mux(at == depth - 1, 0, at + 1))
         return read.data
 
-    def _count(self, m: Module) -> None:
-        """Where the row at `o`, or the next one to come, belongs."""
+    def _count(self, m: Module) -> Value:
+        """Where the row at `o`, or the next one to come, belongs; return the next `last`."""
         engine, final = self.engine, len(self.engine.passes) - 1
         rows = [spec.outputs for spec in engine.layers]
         after = [*rows[1:], rows[0]]
+        behind = self.row == choose(self.place, rows, lambda n: constant(n - 2))
+        last = Mux(self.last, choose(self.place, after, lambda n: C(n == 1, 1)), behind)
         with m.If(self.o_valid):
-            last = self.row == choose(self.place, rows, lambda n: constant(n - 2))
-            alone = choose(self.place, after, lambda n: C(n == 1, 1))
-            m.d.sync += [self.row.eq(self.row + 1), self.last.eq(Mux(self.last, alone, last))]
+            m.d.sync += [self.row.eq(self.row + 1), self.last.eq(last)]
             m.d.sync += self.neuron.eq(Mux(self.neuron == engine.neurons - 1, 0, self.neuron + 1))
             with m.If(self.last):
                 m.d.sync += self.row.eq(0)
                 m.d.sync += self.place.eq(Mux(self.place == final, 0, self.place + 1))
+        return last
 
     def _pause(self, m: Module, pause: Signal) -> None:
         """Keep steps so far apart that no potential is read before it is written."""
