@@ -61,7 +61,7 @@ class PiecewiseLinear(wiring.Component):
         else:
             total = self._product(m, place)
         shifted = choose_late(m, at, [spec.shift for spec in self.specs], total.shift_right)
-        rate = Signal.like(shifted, name="rate")
+        rate = Signal.like(shifted, name="rate", reset_less=True)
         m.d.sync += rate.eq(shifted)
         low, high = (
             choose_late(m, end, [getattr(spec, name) for spec in self.specs], constant)

@@ -79,7 +79,7 @@ class ErrorFilter(wiring.Component):
         base = self._base(m, place, low, kappa[0])
         at = delay + 2
         product = multiply(m, self.inst_e, kappa[at], clocks=1)
-        total = Signal(signed(self.e_width + 1))
+        total = Signal(signed(self.e_width + 1), reset_less=True)
         late = Delay(m, base, "base", first=3)[at + 1]
         m.d.sync += total.eq(late + choose_late(m, place[at], self.guards, product.shift_left))
         self._prospective(m, Delay(m, place[at + 1], "of_total"), Delay(m, total, "total"))
@@ -108,7 +108,9 @@ class ErrorFilter(wiring.Component):
         shifts = self._each("kappa_shift")
         halves = [1 << s + guard >> 1 for s, guard in zip(shifts, self.guards, strict=True)]
         half = choose_late(m, place[0], halves, constant)
-        known, base = (Signal(signed(self.e_width + 1), name=n) for n in ("known", "base"))
+        known, base = (
+            Signal(signed(self.e_width + 1), name=n, reset_less=True) for n in ("known", "base")
+        )
         m.d.sync += known.eq(choose_late(m, place[0], shifts, low[1].shift_left) + half)
         m.d.sync += base.eq(known - product)
         return base
@@ -127,7 +129,7 @@ class ErrorFilter(wiring.Component):
 
     def _low_pass(self, m: Module, place: Delay, low: Delay, at: int) -> None:
         """`v = low + rnd(beta * (inst_e * 2**guard - low) / 2**beta_shift)`."""
-        f = Signal(signed(self.engine.v_width + 1))
+        f = Signal(signed(self.engine.v_width + 1), reset_less=True)
         inst_e = choose_late(m, place[at - 1], self.guards, self.inst_e.shift_left)
         m.d.sync += f.eq(inst_e - low[at])
         product, shifts = multiply(m, f, self.beta), self._each("beta_shift")

@@ -182,7 +182,8 @@ class ErrorPath(wiring.Component):
         if self.engine.learns_time_constants:
             new["tau_rate"] = ahead(self.tau_rate)
         for name, value in new.items():
-            new[name] = Signal.like(getattr(self.unit, name)[0], name=f"next_{name}")
+            port = getattr(self.unit, name)[0]
+            new[name] = Signal.like(port, name=f"next_{name}", reset_less=True)
             m.d.sync += new[name].eq(value)
         for name in ("above_exponent", "loop_exponent"):  # may come with the pass that needs them
             words = [getattr(self, f"{name}{k}") for k in places]
@@ -190,7 +191,7 @@ class ErrorPath(wiring.Component):
         for context in range(min(CONTEXTS, len(self.engine.passes))):
             for name, value in new.items():
                 port = getattr(self.unit, name)[context]
-                kept = Signal.like(port, name=f"{name}{context}")
+                kept = Signal.like(port, name=f"{name}{context}", reset_less=True)
                 with m.If(scheduler.open[context]):
                     m.d.sync += kept.eq(value)
                 m.d.comb += port.eq(kept)
@@ -198,8 +199,8 @@ class ErrorPath(wiring.Component):
     def _words(self, m: Module) -> None:
         """Ask for each row's words in time."""
         scheduler, front, words = self.scheduler, self.engine.front, self.engine.error_words
-        take = Delay(m, Mux(scheduler.valid, scheduler.here, 0), "take")
-        took = Delay(m, Mux(scheduler.valid & scheduler.last, scheduler.here, 0), "took")
+        take = Delay(m, Mux(scheduler.valid, scheduler.here, 0), "take", reset_less=False)
+        took = Delay(m, Mux(scheduler.last, take[0], 0), "took", reset_less=False)
         row = Delay(m, scheduler.row, "row")
         m.d.comb += [
             self.take.eq(take[front]),

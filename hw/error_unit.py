@@ -164,7 +164,7 @@ class ErrorUnit(wiring.Component):
         if stage == since:
             return Mux(self._at["context"][stage], other, one)
         if (name, stage) not in self._chosen:
-            word = Signal.like(one, name=f"{name}_{stage}")
+            word = Signal.like(one, name=f"{name}_{stage}", reset_less=True)
             self._m.d.sync += word.eq(Mux(self._at["context"][stage - 1], other, one))
             self._chosen[name, stage] = word
         return self._chosen[name, stage]
@@ -294,7 +294,7 @@ class ErrorUnit(wiring.Component):
         before = at["place"][stage - 2]
         point = choose_late(m, before, points, constant)
         exponent, rate = self._of("exponent", stage - 1), self._of(kind, stage - 1)
-        left = Signal(signed(LEFT_WIDTH), name=f"{name}_left")
+        left = Signal(signed(LEFT_WIDTH), name=f"{name}_left", reset_less=True)
         m.d.sync += left.eq(point + exponent - rate[MANTISSA_WIDTH:].as_signed())
         mantissa, factor = rate[:MANTISSA_WIDTH], Signal.like(unit.mantissa, name=f"{name}_factor")
         learn = self._of("learn", stage - 1)

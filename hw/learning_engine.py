@@ -99,7 +99,7 @@ class LearningEngine(Engine):
     def _learn_synapses(self, m: Module) -> None:
         """Errors and draws of the pass at hand beside its operands."""
         scheduler, synapses, errors = self.scheduler, self.synapses, self.errors
-        noise = Signal(STATE_WIDTH, name="pass_noise")
+        noise = Signal(STATE_WIDTH, name="pass_noise", reset_less=True)
         with m.If(scheduler.opening):
             m.d.sync += noise.eq(Array(errors.noise)[scheduler.place])
         m.d.comb += [
@@ -142,7 +142,7 @@ class LearningEngine(Engine):
     def _send_sums(self, m: Module) -> None:
         """Tell where sums begin, and in which units they are."""
         scheduler, stage = self.scheduler, sum_stage(self.engine.pe)
-        exponent = Signal(signed(EXPONENT_WIDTH), name="pass_exponent")
+        exponent = Signal(signed(EXPONENT_WIDTH), name="pass_exponent", reset_less=True)
         with m.If(scheduler.opening):
             m.d.sync += exponent.eq(Array(self.errors.before)[scheduler.place])
         loops = [
@@ -156,8 +156,12 @@ class LearningEngine(Engine):
         m.d.comb += [
             self.begin_last.eq(scheduler.begin_last),
             self.sum_exponent.eq(Delay(m, exponent, "sum_exponent", first=1)[stage]),
-            self.sums_begin.eq(Delay(m, scheduler.begin_last, "sums_begin")[stage]),
-            self.loop_sums_begin.eq(Delay(m, Cat(loops), "loop_sums_begin")[stage]),
+            self.sums_begin.eq(
+                Delay(m, scheduler.begin_last, "sums_begin", reset_less=False)[stage]
+            ),
+            self.loop_sums_begin.eq(
+                Delay(m, Cat(loops), "loop_sums_begin", reset_less=False)[stage]
+            ),
         ]
 
     def _learn_neurons(self, m: Module) -> None:

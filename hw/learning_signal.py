@@ -24,7 +24,7 @@ def counted(m: Module, state: Value, valid: Value, first: Value, factor: int) ->
 
     `state + (row + 1) * factor`, for rows in order and a state that stands with the first.
     """
-    base = Signal(32, name="base")
+    base = Signal(32, name="base", reset_less=True)
     with m.If(valid):
         m.d.sync += base.eq(Mux(first, state, base) + factor)
     return base

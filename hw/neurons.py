@@ -154,7 +154,7 @@ class NeuronPipeline(wiring.Component):
             rho = self._parameter(m, "rho", neuron[2])
         if engine.trace_groups:
             self._tell_constants(m, neuron, valid)
-        d = Signal(signed(engine.u_width + 1))
+        d = Signal(signed(engine.u_width + 1), reset_less=True)
         m.d.sync += d.eq(current - u[front + CURRENT_STAGE])
         at = front + CURRENT_STAGE + 1
         total = self._moved(m, place, u, (d, alpha), "alpha_shift")
@@ -166,7 +166,8 @@ class NeuronPipeline(wiring.Component):
             m.d.sync += self.time_constants.ahead.eq(round_shift(far, RATIO_SHIFT))
         else:
             ahead = self._moved(m, place, u, (d, rho), "rho_shift")
-        prosp, prosp_over = Signal(signed(engine.u_width)), Signal()
+        prosp = Signal(signed(engine.u_width), reset_less=True)
+        prosp_over = Signal(reset_less=True)
         m.d.sync += [
             self.u_new.eq(Mux(held[prosp_stage - 1], 0, moved)),
             Cat(prosp, prosp_over).eq(self._saturated(m, place[at + 1], ahead, "rho_shift")),
@@ -207,7 +208,8 @@ class NeuronPipeline(wiring.Component):
         aligned = choose(place[0], self._shifts("scale_shift"), lambda s: below_point(bias, s))
         addend = registered(m, aligned, 1)
         total = multiply_add(m, self.acc, scale, addend, kind="scale")
-        current, over = Signal(signed(engine.u_width)), Signal()
+        current = Signal(signed(engine.u_width), reset_less=True)
+        over = Signal(reset_less=True)
         m.d.sync += Cat(current, over).eq(
             self._saturated(m, place[front + 1], total, "scale_shift")
         )
@@ -348,7 +350,7 @@ class NeuronPipeline(wiring.Component):
         """`u` from the stage of the current on; its new value is written back at `prosp_stage`."""
         engine, access = self.engine, self.access_u
         m.submodules.u = memory = RegisteredMemory(signed(engine.u_width), engine.neurons)
-        self.u_new = Signal(signed(engine.u_width))
+        self.u_new = Signal(signed(engine.u_width), reset_less=True)
         m.d.comb += [
             memory.r_addr.eq(Mux(access.active, access.address, neuron[engine.front + 1])),
             access.r_data.eq(memory.r_data),

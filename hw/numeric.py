@@ -175,14 +175,20 @@ class Delay:
     name
         Of the registers, the stage appended.
     reset_less
-        Whether nothing resets them.
+        Whether nothing resets them; None: a flag is reset, a word is not.
     """
 
     def __init__(
-        self, m: Module, value: Value, name: str, first: int = 0, *, reset_less: bool = False
+        self,
+        m: Module,
+        value: Value,
+        name: str,
+        first: int = 0,
+        *,
+        reset_less: bool | None = None,
     ):
         self._m, self._name, self._first = m, name, first
-        self._reset_less = reset_less
+        self._reset_less = len(value) > 1 if reset_less is None else reset_less
         self._stages = [value]
 
     def __getitem__(self, stage: int) -> Value:
