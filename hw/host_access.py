@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from amaranth.hdl import C, Cat, Module, Mux
 
 from vle.compiler.circuit.edges import Edge
 from vle.compiler.circuit.registers import LAYER_FLAGS, Region
+from vle.compiler.circuit.windows import SUM_KINDS
 from vle.hw.decoder import BusDecoder
 from vle.hw.engine import Engine
 from vle.hw.frame_buffer import FrameBuffer
@@ -16,22 +17,23 @@ from vle.hw.learning_engine import LearningEngine
 from vle.hw.receiver import FrameReceiver
 from vle.hw.sum_buffer import SumBuffer
 
-SHARED = ("frame", "down", "loop_error")
-Owner = tuple[str, int]  # kind and owner of a region
-
 
 def connect_memories(
-    m: Module, decoder: BusDecoder, engines: list[Engine], *, near: bool = False
+    m: Module,
+    decoder: BusDecoder,
+    engines: list[Engine],
+    sums: Sequence[SumBuffer] = (),
+    *,
+    near: bool = False,
 ) -> None:
     """Connect the memory of each region; its ports are the bus's while it is active.
 
-    Where they are many, what the bus says is in a register `near` each, a clock later. Memories of
-    frames and sums, which several regions share, have it themselves and are left out.
+    Where they are many, what the bus says is in a register `near` each, a clock later.
     """
     for place, region in enumerate(decoder.registers.regions):
-        if region.kind in SHARED:
+        if region.kind == "frame":
             continue
-        access, active = _access(region, engines), decoder.active[place]
+        access, active = _access(region, engines, sums), decoder.active[place]
         flags = [access.active.eq(active), access.write.eq(decoder.write[place])]
         words = [access.address.eq(decoder.address), access.w_data.eq(decoder.w_data)]
         m.d["sync" if near else "comb"] += flags
@@ -47,31 +49,25 @@ def connect_frames(
     m: Module, decoder: BusDecoder, memories: list[FrameMemory], edges: Sequence[Edge]
 ) -> None:
     """Connect memories of frames, of which each edge has a region, but for that from the input."""
+    regions = enumerate(decoder.registers.regions)
+    region_of = {edges[r.owner]: place for place, r in regions if r.kind == "frame"}
     for memory in memories:
-        if memory.frames.writer is not None:
-            owners = [("frame", edges.index(edge)) for edge in memory.frames.edges]
-            _connect_shared(m, decoder, memory, owners)
+        access, own = memory.access, memory.frames.edges
+        places = [region_of[edge] for edge in own if edge in region_of]
+        m.d.comb += [
+            memory.edge.eq(Cat(decoder.active[place] for place in places)),
+            access.active.eq(memory.edge.any()),
+            access.address.eq(decoder.address),
+            access.write.eq(Cat(decoder.write[place] for place in places).any()),
+            access.w_data.eq(decoder.w_data),
+            *(decoder.r_data[place].eq(access.r_data) for place in places),
+        ]
 
 
-def _connect_shared(
-    m: Module, decoder: BusDecoder, memory: FrameMemory | SumBuffer, owners: Iterable[Owner]
-) -> None:
-    """Connect a memory that has a region for each edge."""
-    access, found = memory.access, enumerate(decoder.registers.regions)
-    regions = {(region.kind, region.owner): place for place, region in found}
-    places = [regions[owner] for owner in owners]
-    m.d.comb += [
-        memory.edge.eq(Cat(decoder.active[place] for place in places)),
-        access.active.eq(memory.edge.any()),
-        access.address.eq(decoder.address),
-        access.write.eq(Cat(decoder.write[place] for place in places).any()),
-        access.w_data.eq(decoder.w_data),
-        *(decoder.r_data[place].eq(access.r_data) for place in places),
-    ]
-
-
-def _access(region: Region, engines: list[Engine]):
+def _access(region: Region, engines: list[Engine], sums: Sequence[SumBuffer]):
     """Port of a region's memory."""
+    if region.kind in SUM_KINDS:
+        return sums[region.owner].access
     if region.kind == "top_rate":
         found = (engine for engine in engines for piece in engine.engine.passes if piece.top)
         return next(found).access_top_rate
@@ -117,7 +113,7 @@ def connect_flags(
 def connect_learning(
     m: Module, decoder: BusDecoder, engines: Sequence[Engine], sums: list[SumBuffer]
 ) -> None:
-    """Connect sums, exponents, draws, and the flag of what a reset has zeroed, of each layer."""
+    """Connect exponents, draws, and the flag of what a reset has zeroed, of each layer."""
     layers = sum(len(engine.engine.passes) for engine in engines)
     places = [(e.errors, k, p.layer) for e in engines for k, p in enumerate(e.engine.passes)]
     data = decoder.flags_data
@@ -141,8 +137,5 @@ def connect_learning(
                 if edge.source == layer:
                     m.d.comb += buffer.flags_write[k].eq(flags | exponent)
                     m.d.comb += buffer.flags_data[k].eq(told)
-    for buffer in sums:
-        owners = [(edge.kind, edge.source) for edge in buffer.sums.edges]
-        _connect_shared(m, decoder, buffer, owners)
     for engine in engines:
         m.d.comb += engine.errors.data.eq(data)

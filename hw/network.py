@@ -119,12 +119,14 @@ class NetworkCore(wiring.Component):
         self._connect_counters(m, counters, receiver, engines)
         wiring.connect(m, wiring.flipped(self.bus), decoder.bus)
         m.d.comb += decoder.open.eq(self.halt & self.idle)
+        sums = []
         if learns:
             learning = LearningConnections(m, self, engines, buffers)
             learning.submodules(cleared)
             learning.connect(receiver, counters, self.clear)
-            connect_learning(m, decoder, engines, learning.sums)
-        connect_memories(m, decoder, engines, near=learns)
+            sums = learning.sums
+            connect_learning(m, decoder, engines, sums)
+        connect_memories(m, decoder, engines, sums, near=learns)
         connect_frames(m, decoder, memories, chip.edges)
         connect_flags(m, decoder, receiver, engines, buffers)
         if self.shown:

@@ -39,15 +39,15 @@ class SumBuffer(wiring.Component):
         the clock before it is again.
     exponent, zero
         Per edge: of the frame last written; whether there has been none since reset.
-    edge, access
-        From the bus: whose frame, a bit for each edge; its words. An address has as many bits as
-        the edge's words need; those above mean nothing.
+    access
+        From the bus: words.
     flags_write, flags_data
         From the bus, per edge: `zero` in the lowest bit, above it the exponent.
     """
 
     def __init__(self, sums: Sums):
         self.sums, edges = sums, len(sums.edges)
+        self.address_bits = max(1, (sums.depth - 1).bit_length())
         super().__init__(
             {
                 "w_valid": In(edges),
@@ -58,8 +58,7 @@ class SumBuffer(wiring.Component):
                 "o": Out(signed(SUM_WIDTH)),
                 "exponent": Out(signed(EXPONENT_WIDTH)).array(edges),
                 "zero": Out(edges, init=(1 << edges) - 1),
-                "edge": In(edges),
-                "access": In(AccessSignature(sums.tile_bits + lane_bits(sums.simd))),
+                "access": In(AccessSignature(self.address_bits + lane_bits(sums.simd))),
                 "flags_write": In(edges),
                 "flags_data": In(1 + EXPONENT_WIDTH).array(edges),
             }
@@ -78,7 +77,7 @@ class SumBuffer(wiring.Component):
     def _around(self, m: Module, name: str, moves: Value) -> Signal:
         """Count up and around."""
         depth = self.sums.depth
-        address = Signal(range(max(2, depth)), name=name)
+        address = Signal(self.address_bits, name=name)
         with m.If(moves):
             m.d.sync += address.eq(Mux(address == depth - 1, 0, address + 1))
         return address
@@ -93,41 +92,24 @@ class SumBuffer(wiring.Component):
             m.d.sync += lane.eq(Mux(self.last, following, lane.rotate_left(1)))
         return lane, address
 
-    def _bus(self, m: Module) -> tuple[Signal, Signal, Signal]:
-        """Whether the bus has the memory, the address, and its lane (one bit each), registered."""
-        access, bits = self.access, lane_bits(self.sums.simd)
-        tile, edges = access.address[bits:], self.sums.edges
-        begins = zip(self.sums.begins, edges, strict=True)
-        words = [begin + tile[: edge.tile_bits] for begin, edge in begins]
-        active = Signal(reset_less=True)
-        address = Signal(range(max(2, self.sums.depth)), name="bus_address", reset_less=True)
-        lane = Signal(self.sums.simd, name="bus_lane", reset_less=True)
-        m.d.sync += [
-            active.eq(access.active),
-            address.eq(selected(self.edge, words)),
-            lane.eq(Mux(access.active, 1 << access.address[:bits], 0)),
-        ]
-        return active, address, lane
-
     def _memory(self, m: Module, *, late: bool) -> None:
         """All lanes of a tile in one word; of what is read, the lane taken.
 
         It is chosen behind the register of the word, or before (`registers_first`).
         """
-        simd, access, written = self.sums.simd, self.access, Signal(reset_less=True)
+        simd, access, bits = self.sums.simd, self.access, lane_bits(self.sums.simd)
         m.submodules.memory = memory = RegisteredMemory(
             simd * SUM_WIDTH, self.sums.depth, lanes=simd, latency=1 + late
         )
         w_address = self._around(m, "w_address", self.w_valid.any())
         lane, r_address = self._column(m)
-        active, address, bus_lane = self._bus(m)
-        m.d.sync += written.eq(access.write)
-        enable = Mux(written, bus_lane, self.w_valid.any().replicate(simd))
+        bus_lane = Mux(access.active, 1 << access.address[:bits], 0)
+        enable = Mux(access.write, bus_lane, self.w_valid.any().replicate(simd))
         m.d.comb += [
-            memory.w_addr.eq(Mux(active, address, w_address)),
-            memory.w_data.eq(Mux(active, access.w_data.replicate(simd), self.w_data)),
+            memory.w_addr.eq(Mux(access.active, access.address[bits:], w_address)),
+            memory.w_data.eq(Mux(access.active, access.w_data.replicate(simd), self.w_data)),
             memory.w_en.eq(enable),
-            memory.r_addr.eq(Mux(active, address, r_address)),
+            memory.r_addr.eq(Mux(access.active, access.address[bits:], r_address)),
         ]
         counts = Mux((self.take & ~self.zero).any(), lane, 0) | bus_lane
         here = registered(m, counts, 1 + late)

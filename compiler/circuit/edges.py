@@ -149,11 +149,6 @@ class SumsEdge:
         """Words of sums."""
         return -(-(self.first + self.columns) // self.simd)
 
-    @property
-    def tile_bits(self) -> int:
-        """Bits of the number of a word of sums."""
-        return max(1, (self.tiles - 1).bit_length())
-
 
 @dataclass(frozen=True)
 class Sums:
@@ -183,11 +178,6 @@ class Sums:
     def depth(self) -> int:
         """Words."""
         return sum(edge.tiles for edge in self.edges)
-
-    @property
-    def tile_bits(self) -> int:
-        """Bits of the number of a word of a frame, the longest one's."""
-        return max(edge.tile_bits for edge in self.edges)
 
     @property
     def begins(self) -> tuple[int, ...]:

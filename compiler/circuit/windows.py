@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from vle.compiler.activation import Table
-from vle.compiler.circuit.edges import Edge
+from vle.compiler.circuit.edges import Edge, Sums
 from vle.compiler.circuit.folding import ChipSpec
 from vle.compiler.circuit.geometry import Engine, Pass
 from vle.compiler.learning.derivative import PRIME_WIDTH
@@ -19,6 +19,7 @@ LOG_KINDS = ("log_m", "log_r")
 SENSE_KINDS = ("sense_low", "sense_m", "sense_r")
 TRACE_KINDS = ("trace_low", "trace_bar")
 ERROR_KINDS = ("v", "kappa", "beta")
+SUM_KINDS = ("down", "loop_error")
 SIGNED = ("bias", "u", "v", "prime", "rate", *SENSE_KINDS)
 
 
@@ -163,16 +164,14 @@ def _learning_memories(chip: ChipSpec) -> Iterator[Region]:
             yield Region("trace_low", engine.index, 0, engine.trace_columns, lanes)
             yield Region("trace_bar", engine.index, 0, engine.trace_tiles, lanes * engine.simd)
     yield Region("top_rate", len(chip.network.layers) - 1, 0, chip.network.layers[-1].outputs)
-    for sums in chip.sums:
-        yield Region(sums.kind, sums.source, 0, sums.tiles, sums.simd)
+    for place, sums in enumerate(chip.shared_sums):
+        yield Region(sums.kind, place, 0, sums.depth, sums.simd)
 
 
 def windows_of(chip: ChipSpec, region: Region) -> list[Window]:
     """Show each layer's part of a memory."""
-    if region.kind == "frame":
-        return [_frame_window(chip, region, chip.edges[region.owner])]
-    if region.kind in ("down", "loop_error", "top_rate"):
-        return [_layer_window(chip, region)]
+    if region.kind in ("frame", "top_rate", *SUM_KINDS):
+        return _windows_between(chip, region)
     engine = chip.engines[region.owner]
     if region.kind == "weight":
         return [_weight_window(region, engine, piece) for piece in engine.passes]
@@ -198,6 +197,15 @@ def windows_of(chip: ChipSpec, region: Region) -> list[Window]:
     ]
 
 
+def _windows_between(chip: ChipSpec, region: Region) -> list[Window]:
+    """Show a memory of no engine's own."""
+    if region.kind == "frame":
+        return [_frame_window(chip, region, chip.edges[region.owner])]
+    if region.kind == "top_rate":
+        return [_top_window(chip, region)]
+    return _sums_windows(region, chip.shared_sums[region.owner])
+
+
 def _frame_window(chip: ChipSpec, region: Region, edge: Edge) -> Window:
     kind = "loop" if edge.recurrent else "rate"
     return Window(
@@ -217,30 +225,43 @@ def _frame_window(chip: ChipSpec, region: Region, edge: Edge) -> Window:
     )
 
 
-def _layer_window(chip: ChipSpec, region: Region) -> Window:
-    """Show a memory of one layer: rates of the top, or sums on their way down."""
-    layer, spec = region.owner, chip.network.layers[region.owner]
-    plain = Window(
-        name=f"layer{layer}.{region.kind}",
-        kind=region.kind,
+def _top_window(chip: ChipSpec, region: Region) -> Window:
+    """Show rates of the top."""
+    layer, top = region.owner, chip.network.layers[region.owner].rate_format
+    return Window(
+        name=f"layer{layer}.rate",
+        kind="rate",
         engine=chip.engine_of(layer)[0].index,
         layer=layer,
         base=region.base,
-        count=region.depth << lane_bits(region.lanes),
-        width=SUM_WIDTH,
+        count=region.depth,
+        width=top.width,
         signed=True,
-        high=(1 << SUM_WIDTH - 1) - 1,
-        lanes=region.lanes,
-        simd=region.lanes,
+        high=top.high,
         tiles=region.depth,
     )
-    if region.kind == "top_rate":
-        top = spec.rate_format
-        return replace(
-            plain, name=f"layer{layer}.rate", kind="rate", width=top.width, high=top.high
+
+
+def _sums_windows(region: Region, sums: Sums) -> list[Window]:
+    """Show the sums of each layer on their way."""
+    return [
+        Window(
+            name=f"layer{edge.source}.{edge.kind}",
+            kind=edge.kind,
+            engine=sums.writer,
+            layer=edge.source,
+            base=region.base + (begin << lane_bits(sums.simd)),
+            count=edge.tiles << lane_bits(sums.simd),
+            width=SUM_WIDTH,
+            signed=True,
+            high=(1 << SUM_WIDTH - 1) - 1,
+            lanes=sums.simd,
+            simd=sums.simd,
+            tiles=edge.tiles,
+            first=edge.first,
         )
-    found = (s.first for s in chip.sums if (s.kind, s.source) == (region.kind, layer))
-    return replace(plain, first=next(found))
+        for edge, begin in zip(sums.edges, sums.begins, strict=True)
+    ]
 
 
 def _weight_window(region: Region, engine: Engine, piece: Pass) -> Window:

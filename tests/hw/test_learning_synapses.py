@@ -418,9 +418,8 @@ def test_sum_buffer_on_the_bus(simd, shapes):
 
     async def reach(ctx, k, column, word=None):
         tile, lane = divmod(edges[k].first + column, simd)
-        ctx.set(buffer.edge, 1 << k)
         ctx.set(buffer.access.active, 1)
-        ctx.set(buffer.access.address, (tile | -1 << edges[k].tile_bits) << bits | lane)
+        ctx.set(buffer.access.address, (buffer.sums.begins[k] + tile) << bits | lane)
         ctx.set(buffer.access.w_data, 0 if word is None else int(word) & 0xFFFFFFFF)
         ctx.set(buffer.access.write, word is not None)
         await ctx.tick()
