@@ -11,6 +11,7 @@ from vle.compiler.circuit.folding import ChipSpec
 from vle.compiler.circuit.geometry import Engine as Geometry
 from vle.compiler.circuit.registers import counter_names, register_map
 from vle.hw.bus import BusSignature
+from vle.hw.clearing import NearReset
 from vle.hw.counters import Counters, CountSignature
 from vle.hw.decoder import BusDecoder
 from vle.hw.engine import Engine
@@ -44,7 +45,8 @@ class NetworkCore(wiring.Component):
     idle
         All engines have done all steps whose frames were accepted.
     clear
-        Reset of everything but memories and counters: as after power-up, parameters kept.
+        Reset of everything but memories and counters: as after power-up, parameters kept. Where it
+        learns it comes a clock later, as does that of counts; streams stand still in that clock.
     clear_counters
         Zeroes all counts.
     counts
@@ -89,9 +91,9 @@ class NetworkCore(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        chip, cleared = self.chip, ResetInserter(self.clear)
-        limit = sum(edge.slots for edge in chip.edges) + 2
+        chip, limit = self.chip, sum(edge.slots for edge in self.chip.edges) + 2
         learns = chip.learning is not None
+        cleared = (NearReset if learns else ResetInserter)(self.clear)
         engines = [self._engine(engine, limit) for engine in chip.engines]
         buffers = [FrameBuffer(edge, learns=learns and not edge.recurrent) for edge in chip.edges]
         memories = [FrameMemory(frames) for frames in chip.frames]
@@ -123,8 +125,12 @@ class NetworkCore(wiring.Component):
         if learns:
             learning = LearningConnections(m, self, engines, buffers)
             learning.submodules(cleared)
-            learning.connect(receiver, counters, self.clear)
-            sums = learning.sums
+            clearing, sums = Signal(), learning.sums
+            m.d.sync += clearing.eq(self.clear)
+            learning.connect(receiver, counters, clearing)
+            with m.If(clearing):  # what is offered waits until the blocks are reset
+                m.d.comb += [self.i.ready.eq(0), receiver.i.valid.eq(0), self.o.valid.eq(0)]
+                m.d.comb += [self.target.ready.eq(0), learning.targets.i.valid.eq(0)]
             connect_learning(m, decoder, engines, sums)
         connect_memories(m, decoder, engines, sums, near=learns)
         connect_frames(m, decoder, memories, chip.edges)
@@ -242,8 +248,9 @@ class NetworkCore(wiring.Component):
         self, m: Module, counters: Counters, receiver: FrameReceiver, engines: list[Engine]
     ) -> None:
         wiring.connect(m, wiring.flipped(self.counts), counters.read)
+        late = self.chip.learning is not None  # as blocks are reset
+        m.d["sync" if late else "comb"] += counters.clear.eq(self.clear_counters)
         m.d.comb += [
-            counters.clear.eq(self.clear_counters),
             counters.step.eq(receiver.accept),
             counters.error.eq(receiver.error),
         ]
