@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Fragment, Module, ResetInserter, Signal, Value
+from amaranth.hdl import Fragment, Module, ResetInserter, Value
+
+from vle.hw.numeric import own
 
 
 class NearReset(ResetInserter):
@@ -27,14 +29,3 @@ class NearReset(ResetInserter):
         self.controls = {domain: own(m, self._clear, "clear")}
         super()._insert_control(fragment, domain, lhs_masks)
         fragment.add_subfragment(Fragment.get(m, None), "clear")
-
-
-def own(m: Module, value: Value, name: str) -> Signal:
-    """Return the value a clock later, in a register that synthesis does not share.
-
-    It loads what differs: so no two are alike.
-    """
-    register = Signal.like(value, name=name, reset_less=True)
-    with m.If(register != value):
-        m.d.sync += register.eq(value)
-    return register

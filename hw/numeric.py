@@ -11,6 +11,8 @@ from amaranth.hdl import Array, C, Cat, Module, Mux, Signal, Value
 from vle.hw.primitives import Product
 from vle.hw.primitives.product import registered
 
+Chooser = Callable[[Callable[..., Value]], Value]  # of circuits made by key
+
 
 def saturate(value: Value, width: int) -> tuple[Value, Value]:
     """Clamp to `width` signed bits; return the word and whether it was clamped."""
@@ -104,12 +106,32 @@ def choose_late(
     m: Module, place: Value, keys: Sequence[Hashable], make: Callable[..., Value]
 ) -> Value:
     """As `choose`, by a register: `place` is that of a clock before."""
+    return chooser(m, place, keys)(make)
+
+
+def chooser(m: Module, place: Value, keys: Sequence[Hashable], *, near: bool = False) -> Chooser:
+    """Return what chooses as `choose_late` does, by one register.
+
+    Where the register is to be `near` to what it chooses, it is an `own` one.
+    """
     numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
     if len(numbers) == 1:
-        return make(keys[0])
-    key = Signal(range(len(numbers)), name="key", reset_less=True)
-    m.d.sync += key.eq(Array(numbers[key] for key in keys)[place])
-    return Value.cast(Array(map(make, numbers))[key])
+        return lambda make: make(keys[0])
+    number = Signal(range(len(numbers)))
+    m.d.comb += number.eq(Array(numbers[key] for key in keys)[place])
+    key = own(m, number, "key") if near else registered(m, number, 1)
+    return lambda make: Value.cast(Array(map(make, numbers))[key])
+
+
+def own(m: Module, value: Value, name: str) -> Signal:
+    """Return the value a clock later, in a register that synthesis does not share.
+
+    It loads what differs: so no two are alike.
+    """
+    register = Signal.like(value, name=name, reset_less=True)
+    with m.If(register != value):
+        m.d.sync += register.eq(value)
+    return register
 
 
 def chosen(m: Module, word: Value, width: int, lane: Value) -> Value:

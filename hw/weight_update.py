@@ -9,11 +9,11 @@ from amaranth.hdl import Array, C, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from vle.compiler.circuit.geometry import Engine, Pass
+from vle.compiler.circuit.geometry import Engine
 from vle.compiler.learning.noise import WIDTH as DRAW
 from vle.compiler.learning.updates import SIGNAL_WIDTH
 from vle.hw.noise import STATE_WIDTH, Draws
-from vle.hw.numeric import Delay, choose_late, constant, multiply, saturate
+from vle.hw.numeric import Chooser, Delay, chooser, constant, multiply, saturate
 from vle.hw.primitives.product import registered
 
 COUNTED = 4  # flags added per stage
@@ -78,16 +78,20 @@ class WeightUpdate(wiring.Component):
         draws, weights = self._draws(m), Delay(m, self.weights, "weights", first=2, reset_less=True)
         signal = Delay(m, self.signal, "signal", first=2, reset_less=True)[3]
         sources, flags, words = self._heard(m), [], []
+        passes = self.engine.passes
+        shifts = [piece.learning.update_shift for piece in passes]
+        sized = chooser(m, self._place[6], [piece.spec.weight_width for piece in passes])
         for row in range(self.engine.pe):
+            shifted = chooser(m, self._place[4], shifts, near=True)
             for column in range(self.engine.simd):
                 lane = row * self.engine.simd + column
                 factor = signal.word_select(row, SIGNAL_WIDTH).as_signed()
-                step = self._step(m, factor, sources(row, column), f"step{lane}")
+                step = self._step(m, factor, sources(row, column), shifted, f"step{lane}")
                 draw = draws.rows.word_select(row, DRAW) + draws.columns.word_select(column, DRAW)
                 weight = weights[5].word_select(lane, self.engine.weight_width)
                 met = Signal(signed(1 + DRAW + len(weight)), name=f"met{lane}", reset_less=True)
                 m.d.sync += met.eq(Cat(C(1, 1), draw[:DRAW], weight))
-                new, over = self._sum(m, met, step, lane)
+                new, over = self._sum(m, met, step, sized, lane)
                 words.append(new)
                 flags.append(over)
         m.d.comb += [self.o.eq(registered(m, Cat(words), 1)), self.o_valid.eq(self._valid[8])]
@@ -103,10 +107,6 @@ class WeightUpdate(wiring.Component):
             m.d.comb += getattr(draws, name).eq(late)
         m.d.comb += draws.valid.eq(self._valid[2])
         return draws
-
-    def _by_layer(self, m: Module, stage: int, number: Callable[[Pass], int], make) -> Value:
-        keys = [number(piece) for piece in self.engine.passes]
-        return choose_late(m, self._place[stage - 1], keys, make)
 
     @cached_property
     def _choices(self) -> list[list[int]]:
@@ -148,7 +148,7 @@ class WeightUpdate(wiring.Component):
             m.d.sync += group.eq(Mux(group == len(choices) - 1, 0, group + 1))
         return [select.word_select(row, bits) for row in range(self.engine.pe)]
 
-    def _step(self, m: Module, signal: Value, heard: Value, name: str) -> Signal:
+    def _step(self, m: Module, signal: Value, heard: Value, shifted: Chooser, name: str) -> Signal:
         """Multiply, stage 5; of the product what a draw and a weight can meet, stage 6."""
         product, spare = multiply(m, signal, heard, lane=True), DRAW + 1
         least = min(piece.learning.update_shift for piece in self.engine.passes)
@@ -158,10 +158,12 @@ class WeightUpdate(wiring.Component):
             more = max(0, spare - shift)
             return Cat(C(0, more), product[max(0, shift - spare) :]).as_signed()
 
-        m.d.sync += step.eq(self._by_layer(m, 5, lambda p: p.learning.update_shift, cut))
+        m.d.sync += step.eq(shifted(cut))
         return step
 
-    def _sum(self, m: Module, before: Value, step: Signal, lane: int) -> tuple[Value, Value]:
+    def _sum(
+        self, m: Module, before: Value, step: Signal, sized: Chooser, lane: int
+    ) -> tuple[Value, Value]:
         """Add and drop the draw's bits, stage 7; clamp to the layer's width, for stage 8."""
         total = (before + step)[DRAW + 1 :].as_signed()
         new = Signal(total.shape(), name=f"new{lane}", reset_less=True)
@@ -173,7 +175,7 @@ class WeightUpdate(wiring.Component):
             return Cat(word, word[-1].replicate(more), over)
 
         both = Signal(self.engine.weight_width + 1, name=f"both{lane}")
-        m.d.comb += both.eq(self._by_layer(m, 7, lambda p: p.spec.weight_width, clamp))
+        m.d.comb += both.eq(sized(clamp))
         return both[:-1], both[-1]
 
     def _address(self, m: Module) -> None:
