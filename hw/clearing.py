@@ -26,6 +26,6 @@ class NearReset(ResetInserter):
         if all(signal.reset_less for signal, *_ in lhs_masks.chunks()):
             return
         m = Module()
-        self.controls = {domain: own(m, self._clear, "clear")}
+        self.controls[domain] = own(m, self._clear, "clear")
         super()._insert_control(fragment, domain, lhs_masks)
         fragment.add_subfragment(Fragment.get(m, None), "clear")

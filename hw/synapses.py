@@ -188,7 +188,7 @@ class SynapseArray(wiring.Component):
         )
         bits, active = lane_bits(engine.lanes), access.active
         bus_word, bus_lane = access.address[bits:], access.address[:bits]
-        address = w_address = self._address(m, bus_word)
+        w_address = address = self._address(m, bus_word)
         data, enable = access.w_data[:width].replicate(engine.lanes), Signal(engine.lanes)
         by_bus = by_update = Mux(access.write, 1 << bus_lane, 0)
         if engine.learns:
@@ -209,7 +209,7 @@ class SynapseArray(wiring.Component):
         m.d.comb += access.r_data.eq(word.as_signed())
         return memory.r_data
 
-    def _address(self, m: Module, bus_word: Value) -> Signal:
+    def _address(self, m: Module, bus_word: Value) -> Value:
         """Count words up and around; while the bus is there, its address, a clock later."""
         count, address = Signal(self.address_bits), Signal(self.address_bits)
         around = Mux(count == self.engine.fold - 1, 0, count + 1)
@@ -243,6 +243,6 @@ class SynapseArray(wiring.Component):
     def _tree(m: Module, words: list[Value], radix: int) -> Value:
         """Sum, `radix` words in the first stage, `RADIX` in the others."""
         while len(words) > 1:
-            sums = [sum(words[k : k + radix]) for k in range(0, len(words), radix)]
+            sums = [Value.cast(sum(words[k : k + radix])) for k in range(0, len(words), radix)]
             words, radix = [registered(m, total, 1) for total in sums], RADIX
         return words[0]
