@@ -58,10 +58,9 @@ class BusDecoder(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        opened, here, flag = (
-            self._later(m, value) for value in (self.open, self._regions(), self._flags())
-        )
-        word = selected_late(m, Cat(here, flag), [*self.r_data, *self.flags])
+        opened, flag = (self._later(m, value) for value in (self.open, self._flags()))
+        here, flagged = self._regions(m), Signal()
+        word = selected_late(m, Cat(self.active, flag), [*self.r_data, *self.flags])
         m.d.comb += [self.flags_data.eq(self.w_data), self.bus.r_data.eq(word)]
         m.d.sync += [
             self.address.eq(self.bus.addr),
@@ -75,13 +74,13 @@ class BusDecoder(wiring.Component):
                 m.next = "DECODE"
             with m.State("DECODE"):
                 m.d.sync += self.active.eq(Mux(opened, here, 0))
-                m.d.sync += self.bus.error.eq(~opened | ~Cat(here, flag).any())
+                m.d.sync += flagged.eq(opened & flag.any())
                 m.d.sync += wait.eq(Mux(self.bus.write, READ_CLOCKS - 1, 0))
                 with m.If(self.bus.write & opened):
                     m.d.sync += [self.write.eq(here), self.flags_write.eq(flag)]
                 m.next = "ACCESS"
             with m.State("ACCESS"):
-                m.d.sync += wait.eq(wait + 1)
+                m.d.sync += [wait.eq(wait + 1), self.bus.error.eq(~(self.active.any() | flagged))]
                 with m.If(wait == READ_CLOCKS - 1):
                     m.d.sync += self.active.eq(0)
                     m.next = "DONE"
@@ -97,19 +96,20 @@ class BusDecoder(wiring.Component):
         m.d.sync += register.eq(value)
         return register
 
-    def _regions(self) -> Value:
-        """Whether the address is that of a word, a bit for each region."""
+    def _regions(self, m: Module) -> Value:
+        """Whether the address is that of a word, a bit for each region; a clock later."""
         width, hits = self.registers.address_width, []
         for entry in self.registers.regions:
             upper = self.bus.addr[entry.address_width : width]
-            hits.append((upper == entry.base >> entry.address_width) & self._within(entry))
+            found = [upper == entry.base >> entry.address_width, *self._within(entry)]
+            hits.append(self._later(m, Cat(found)).all())
         return Cat(hits) if hits else C(0, 1)
 
-    def _within(self, entry: Region) -> Value:
+    def _within(self, entry: Region) -> tuple[Value, Value]:
         """Whether the region has this word and this lane."""
         bits = lane_bits(entry.lanes)
         word, lane = self.bus.addr[bits : entry.address_width], self.bus.addr[:bits]
-        return (word < entry.depth) & (lane < entry.lanes)
+        return word < entry.depth, lane < entry.lanes
 
     def _flags(self) -> Value:
         """Whether the address is that of a flag word, a bit for each."""
