@@ -11,7 +11,7 @@ from vle.compiler.circuit.geometry import Engine
 from vle.compiler.circuit.latency import activation_stages
 from vle.compiler.circuit.registers import tables
 from vle.hw.bus import AccessSignature
-from vle.hw.numeric import Delay, below_point, choose_late, constant, multiply_add, saturate
+from vle.hw.numeric import Delay, below_point, choose, choose_late, constant, multiply_add, saturate
 from vle.hw.primitives import RegisteredMemory
 
 
@@ -193,7 +193,8 @@ class Table(wiring.Component):
         """Whether the potential is in the domain: all bits from its end on are as the sign."""
         width, ends = len(self.prosp), [spec.index_width + spec.shift - 1 for spec in self.specs]
         masks = [(1 << width) - (1 << min(width, end)) for end in ends]
-        mask = choose_late(m, place, masks, lambda bits: C(bits, width))
+        mask = Signal(width, init=masks[0], reset_less=True)
+        m.d.sync += mask.eq(choose(place, masks, lambda bits: C(bits, width)))
         return ~((self.prosp ^ self.prosp[-1].replicate(width)) & mask).any()
 
     def _ended(self, fits: Value, word: Value, last: Value) -> Value:

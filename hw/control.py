@@ -115,8 +115,10 @@ class Control(wiring.Component):
         asked_for = Delay(m, counting, "counting")
         answers = own & asked & ~done
         m.d.comb += counting.eq(answers & counted & self.bus.read)
+        with m.If(~counted):
+            m.d.sync += word.eq(selected(here, values.values()))
         with m.If(answers & ~counting):
-            m.d.sync += [done.eq(1), word.eq(selected(here, values.values()))]
+            m.d.sync += done.eq(1)
             m.d.sync += error.eq(Mux(self.bus.read, ~here.any(), ~self._writable(here, values)))
         written = self._written(m)
         for place, register in enumerate(values):
@@ -140,7 +142,7 @@ class Control(wiring.Component):
         low = self.bus.addr[: (self.map.core_base - 1).bit_length()]
         here, counted = Signal(len(registers)), Signal()
         m.d.sync += here.eq(Cat(low == register.address for register in registers))
-        m.d.sync += counted.eq(0)
+        m.d.sync += [counted.eq(0), self.counts.select.eq(0)]
         with m.Switch(low):
             for place, name in enumerate(self.counted):
                 with m.Case(self.map.register(name).address):

@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 from vle.compiler.circuit.geometry import Engine
 from vle.compiler.learning.updates import SIGNAL_WIDTH
 from vle.hw.bus import APART, AccessSignature
-from vle.hw.numeric import Delay
+from vle.hw.numeric import selected
 from vle.hw.primitives import RegisteredMemory
 
 
@@ -82,7 +82,7 @@ class ErrorMemory(wiring.Component):
         )
         write = signals.write_port(granularity=SIGNAL_WIDTH)
         read, row = signals.read_port(), signals.read_port()
-        lane_read = Delay(m, self.row_lane, "row_lane")[1]
+        lane_read = Signal(engine.pe, name="row_lane", reset_less=True)
         m.d.comb += [
             write.addr.eq(group),
             write.data.eq(self.w_signal.replicate(engine.pe)),
@@ -90,9 +90,13 @@ class ErrorMemory(wiring.Component):
             read.addr.eq(self.group),
             row.addr.eq(self.row_group),
         ]
+        lanes = range(0, len(row.data), SIGNAL_WIDTH)
         m.d.sync += [
             self.signal.eq(read.data),
-            self.row_signal.eq(row.data.word_select(lane_read, SIGNAL_WIDTH)),
+            lane_read.eq(1 << self.row_lane),
+            self.row_signal.eq(
+                selected(lane_read, [row.data[k : k + SIGNAL_WIDTH] for k in lanes])
+            ),
         ]
         return m
 

@@ -207,7 +207,9 @@ class LearningEngine(Engine):
         m.d.comb += [
             self.scheduler.errors.eq(self.errors.errors),
             self.scheduler.sums_taken.eq(self.sums_taken),
-            self.errors.waiting.eq(self.scheduler.waiting),
+            self.errors.waiting.eq(
+                self.scheduler.waiting | Mux(self.hold, self.scheduler.above, 0)
+            ),
             self.errors.step.eq(self.step),
         ]
 
@@ -223,7 +225,8 @@ class LearningEngine(Engine):
         if self.traces is not None:
             clamped.append((self.traces.clamped, self.traces.clamped_place))
         for kind, (count, place) in enumerate(clamped):
-            late, here = Signal.like(count, name="clamped"), Signal(len(self.clamped), name="at")
+            late = Signal.like(count, name="clamped")
+            here = Signal(len(self.clamped), name="at", reset_less=True)
             m.d.sync += [late.eq(count), here.eq(1 << place)]
             for k, counts in enumerate(self.clamped):
                 m.d.comb += counts[kind].eq(Mux(here[k], late, 0))

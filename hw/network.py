@@ -114,8 +114,8 @@ class NetworkCore(wiring.Component):
             self._connect_frames(m, frames, memory, receiver, engines)
         self._connect_output(m, sender, engines)
         m.d.comb += self.idle.eq(Cat(engine.idle for engine in engines).all())
-        hold = Signal()  # may come a clock late, before any pass can begin
-        m.d["comb" if learns else "sync"] += hold.eq(receiver.hold)
+        hold = Signal()
+        m.d.sync += hold.eq(receiver.hold & ~self.clear)
         for engine in engines:
             m.d.comb += [engine.step.eq(receiver.accept), engine.hold.eq(hold)]
         self._connect_counters(m, counters, receiver, engines)

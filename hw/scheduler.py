@@ -36,7 +36,8 @@ class Scheduler(wiring.Component):
     step
         An input frame was accepted.
     hold
-        It began a sequence, as the first after a reset: layers above the first are held.
+        A clock later: it began a sequence, as the first after a reset: layers above the first, a
+        bit for each of their places in attribute `above`, are held.
     x_ready, x_more, x_start, x_zero, loop_ready, loop_more, loop_zero, free
         Per place: state of the frames it hears and of the place for its own; `more`: there is one
         behind the first.
@@ -68,6 +69,7 @@ class Scheduler(wiring.Component):
 
     def __init__(self, engine: Engine, pending_limit: int):
         self.engine, self.pending_limit = engine, pending_limit
+        self.above = sum((p.layer > 0) << k for k, p in enumerate(engine.passes))
         places = len(engine.passes)
         tiles = range(max(2, *(piece.tiles for piece in engine.passes)))
         super().__init__(
@@ -289,8 +291,7 @@ class Scheduler(wiring.Component):
                 self.zero_u.eq(self.zero_u & ~self._here),
             ]
         with m.If(self.hold):
-            above = sum((p.layer > 0) << k for k, p in enumerate(self.engine.passes))
-            m.d.sync += self.waiting.eq(above)
+            m.d.sync += self.waiting.eq(self.above)
         for k in range(len(self.engine.passes)):
             with m.If(self.state_write[k]):
                 m.d.sync += Cat(self.waiting[k], self.zero_u[k]).eq(self.state_data)

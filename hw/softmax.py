@@ -122,14 +122,16 @@ class Softmax(wiring.Component):
         total = Signal(MANTISSA + 2 + self.spec.outputs.bit_length())
         now, begins = valid[STAGES], first[STAGES] & valid[STAGES]
         higher, lower = unit.whole - largest, largest - unit.whole
-        above, below = (Signal(signed(len(higher)), name=name) for name in ("above", "below"))
+        above, below = (
+            Signal(signed(len(higher)), name=name, reset_less=True) for name in ("above", "below")
+        )
         m.d.sync += [above.eq(Mux(begins, 0, higher)), below.eq(Mux(begins, 0, lower))]
-        up, down = Signal(range(FAR + 1)), Signal(range(FAR + 1))
+        up, down = (Signal(range(FAR + 1), name=name, reset_less=True) for name in ("up", "down"))
         m.d.sync += [up.eq(_limited(above)), down.eq(_limited(below))]
         with m.If(begins | (now & (higher > 0))):
             m.d.sync += largest.eq(unit.whole)
         mantissa = Delay(m, unit.mantissa, "mantissa")[2]
-        part = Signal.like(unit.mantissa, name="part")
+        part = Signal.like(unit.mantissa, name="part", reset_less=True)
         m.d.sync += part.eq(mantissa >> down)
         before = Mux(first[STAGES + 3], 0, total >> Delay(m, up, "up")[1])
         with m.If(valid[STAGES + 3]):
@@ -138,7 +140,7 @@ class Softmax(wiring.Component):
 
     def _divide(self, m: Module, total: Value, start: Value) -> Value:
         """`2**RECIPROCAL // total`, `QUOTIENT + 1` clocks after `start`."""
-        quotient, rest = Signal(QUOTIENT), Signal(len(total) + 1)
+        quotient, rest = Signal(QUOTIENT, reset_less=True), Signal(len(total) + 1, reset_less=True)
         left = Signal(range(QUOTIENT + 1))
         twice = rest << 1
         fits = twice >= total
