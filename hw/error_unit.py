@@ -313,8 +313,8 @@ class ErrorUnit(wiring.Component):
         """Bits that any word uses decide on the exponent; a clamped sum counts as one bit more."""
         at, stage = self._at, self.e_stage
         widths = [learning.error_width for learning in self.engine.learning]
-        place = at["place"][self.s_stage - 1]
-        clamped = choose_late(m, place, widths, lambda width: C(1 << width + 1))
+        before = at["place"][self.s_stage - 1]
+        clamped = choose_late(m, before, widths, lambda width: C(1 << width + 1))
         sources = [
             (self.s_stage, Mux(parts.over, clamped, 0)),
             (self.s_stage + 2, unit.inst_bits),
