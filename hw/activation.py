@@ -73,8 +73,7 @@ class PiecewiseLinear(wiring.Component):
         )
         below, above = rate < low, rate > high
         clamped = (below & counts_low) | (above & counts_high)
-        m.d.sync += self.r.eq(Mux(self.mute, 0, Mux(below, low, Mux(above, high, rate))))
-        m.d.sync += self.saturated.eq(clamped & ~self.mute)
+        _answer(m, self, Mux(below, low, Mux(above, high, rate)), clamped)
         if self.engine.learns:
             m.d.sync += self.flat.eq((below & ~counts_low) | (above & ~counts_high))
         return m
@@ -103,6 +102,14 @@ class PiecewiseLinear(wiring.Component):
         slope = Signal(signed(18))
         m.d.comb += slope.eq(Mux(self.prosp < 0, negative, positive))
         return multiply_add(m, self.prosp, slope, self._addend(m, stages[0]), kind="slope")
+
+
+def _answer(m: Module, unit: wiring.Component, word: Value, over: Value) -> None:
+    """Give the rate and whether it was clamped, or 0; nothing else resets their registers."""
+    for port, value in ((unit.r, word), (unit.saturated, over)):
+        answer = Signal.like(port, name="answer", reset_less=True)
+        m.d.sync += answer.eq(Mux(unit.mute, 0, value))
+        m.d.comb += port.eq(answer)
 
 
 class Table(wiring.Component):
@@ -183,7 +190,7 @@ class Table(wiring.Component):
 
         word = choose_late(m, place, keys, lambda key: saturate(rate, key[0])[0])
         over_each = choose_late(m, place, keys, over)
-        m.d.sync += [self.r.eq(Mux(self.mute, 0, word)), self.saturated.eq(over_each & ~self.mute)]
+        _answer(m, self, word, over_each)
 
     def _inside(self, table: activation.Table) -> Value:
         """Clamp the potential to the domain."""
