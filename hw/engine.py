@@ -22,7 +22,7 @@ from vle.hw.synapses import SynapseArray
 SCHEDULER = (
     *("step", "hold", "x_ready", "x_more", "x_start", "x_zero"),
     *("loop_ready", "loop_more", "loop_zero", "free"),
-    *("begin", "release", "start", "tile", "loop_tile", "idle"),
+    *("begin", "release", "ends", "here", "start", "tile", "loop_tile", "idle"),
     *("waiting", "zero_u", "state_write", "state_data"),
 )
 NEURONS = (

@@ -38,9 +38,11 @@ class ErrorPath(wiring.Component):
         As in `ErrorScheduler`.
     target_ready, is_error
         Whether a target frame is there; whether it is the descent itself.
-    begin, take, took
-        Per place: an error pass began a clock ago; it takes its next words, from above and of its
-        own; these were the last.
+    begin, took
+        Per place: an error pass began a clock ago; it takes its last words.
+    take, last, here
+        The error pass at work takes its next words, from above and of its own; these are its last;
+        per place, whether that is it.
     take_target
         It takes the next word of a target.
     above, loop, target
@@ -88,7 +90,8 @@ class ErrorPath(wiring.Component):
             **dict.fromkeys(("step", "step_target", "step_freeze"), In(1)),
             **dict.fromkeys(per_place, In(places)),
             **dict.fromkeys(("target_ready", "is_error", "primed", "prime_valid"), In(1)),
-            **dict.fromkeys(("begin", "take", "took"), Out(places)),
+            **dict.fromkeys(("begin", "here", "took"), Out(places)),
+            **dict.fromkeys(("take", "last"), Out(1)),
             "take_target": Out(1),
             "o_exponent": Out(signed(EXPONENT_WIDTH)),
             **dict.fromkeys(("rate", "tau_rate"), In(RATE_WIDTH).array(places)),
@@ -199,11 +202,15 @@ class ErrorPath(wiring.Component):
     def _words(self, m: Module) -> None:
         """Ask for each row's words in time."""
         scheduler, front, words = self.scheduler, self.engine.front, self.engine.error_words
-        take = Delay(m, Mux(scheduler.valid, scheduler.here, 0), "take", reset_less=False)
-        took = Delay(m, Mux(scheduler.last, take[0], 0), "took", reset_less=False)
+        take = Delay(m, scheduler.valid, "take", reset_less=False)
+        last, here = Delay(m, scheduler.last, "last"), Delay(m, scheduler.here, "here")
+        row_last = Mux(scheduler.valid & scheduler.last, scheduler.here, 0)
+        took = Delay(m, row_last, "took", reset_less=False)
         row = Delay(m, scheduler.row, "row")
         m.d.comb += [
             self.take.eq(take[front]),
+            self.last.eq(last[front]),
+            self.here.eq(here[front]),
             self.take_target.eq(self._told[front]),
             self.took.eq(took[front]),
         ]

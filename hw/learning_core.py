@@ -128,8 +128,9 @@ class LearningConnections:
             buffer.w_valid.eq(Cat(valid[place] for place in sources)),
             buffer.w_data.eq(source.sums),
             buffer.w_exponent.eq(source.sum_exponent),
-            buffer.take.eq(Cat(sink.errors.take[place] for place in sinks)),
-            buffer.last.eq(sink.errors.took.any()),
+            buffer.reader.eq(Cat(sink.errors.here[place] for place in sinks)),
+            buffer.take.eq(sink.errors.take),
+            buffer.last.eq(sink.errors.last),
         ]
 
     def _connect_words(self, engine: Engine) -> None:

@@ -214,7 +214,7 @@ class NetworkCore(wiring.Component):
         words = getattr(reader, f"words{self.chip.heard(reader.engine).index(frames)}")
         m.d.comb += [
             memory.tile.eq(reader.loop_tile if frames.recurrent else reader.tile),
-            memory.release.eq(Cat(reader.release[place] for place in sinks).any()),
+            memory.release.eq(reader.ends & Cat(reader.here[place] for place in sinks).any()),
             words.eq(memory.words),
         ]
         if frames.writer is None:

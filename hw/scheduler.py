@@ -45,6 +45,8 @@ class Scheduler(wiring.Component):
         A group entered the neurons; a pass's last rate is out.
     begin, release
         Per place: a pass begins; it has read its frames for the last time.
+    ends, here
+        What `release` is made of: the pass at work ends; per place, whether that is it.
     start
         With `begin`: the pass begins a sequence.
     valid, first, last, tile, loop_tile
@@ -83,6 +85,8 @@ class Scheduler(wiring.Component):
                 "finished": In(1),
                 "begin": Out(places),
                 "release": Out(places),
+                "ends": Out(1),
+                "here": Out(places),
                 "start": Out(1),
                 "valid": Out(1),
                 "first": Out(1, init=1),
@@ -139,6 +143,8 @@ class Scheduler(wiring.Component):
             ends.eq((~self.first | (may & go)) & ending),
             self.begin.eq(Mux(begins, self._here, 0)),
             self.release.eq(Mux(ends, self._here, 0)),
+            self.ends.eq(ends),
+            self.here.eq(self._here),
         ]
         self._walk(m, ends, group, later, last_group)
         self._source(m)

@@ -33,10 +33,10 @@ class SumBuffer(wiring.Component):
     -------
     w_valid, w_data, w_exponent
         Per edge: it is its next tile; the tile; the exponent of its frame.
-    take, last, o
-        Per edge: read its next column; whether that is its last; the word stands 2 clocks later,
-        0 where none was taken. A column can be taken from the clock after its tile was written to
-        the clock before it is again.
+    reader, take, last, o
+        Per edge: whether its reader is at work; read the next column; whether that is the frame's
+        last; the word stands 2 clocks later, 0 where none was taken. A column can be taken from
+        the clock after its tile was written to the clock before it is again.
     exponent, zero
         Per edge: of the frame last written; whether there has been none since reset.
     access
@@ -53,7 +53,8 @@ class SumBuffer(wiring.Component):
                 "w_valid": In(edges),
                 "w_data": In(sums.simd * SUM_WIDTH),
                 "w_exponent": In(signed(EXPONENT_WIDTH)),
-                "take": In(edges),
+                "reader": In(edges),
+                "take": In(1),
                 "last": In(1),
                 "o": Out(signed(SUM_WIDTH)),
                 "exponent": Out(signed(EXPONENT_WIDTH)).array(edges),
@@ -85,10 +86,10 @@ class SumBuffer(wiring.Component):
     def _column(self, m: Module) -> tuple[Signal, Signal]:
         """Lane (one bit each) and address of the next column to take."""
         firsts = [1 << edge.first for edge in self.sums.edges]
-        lane, taken = Signal(self.sums.simd, init=firsts[0]), self.take.any()
+        lane, taken = Signal(self.sums.simd, init=firsts[0]), self.take & self.reader.any()
         address = self._around(m, "r_address", taken & (lane[-1] | self.last))
         with m.If(taken):
-            following = selected(self.take, [*firsts[1:], firsts[0]])
+            following = selected(self.reader, [*firsts[1:], firsts[0]])
             m.d.sync += lane.eq(Mux(self.last, following, lane.rotate_left(1)))
         return lane, address
 
@@ -111,7 +112,7 @@ class SumBuffer(wiring.Component):
             memory.w_en.eq(enable),
             memory.r_addr.eq(Mux(access.active, access.address[bits:], r_address)),
         ]
-        counts = Mux((self.take & ~self.zero).any(), lane, 0) | bus_lane
+        counts = Mux(self.take & (self.reader & ~self.zero).any(), lane, 0) | bus_lane
         here = registered(m, counts, 1 + late)
         words = [memory.r_data.word_select(k, SUM_WIDTH) for k in range(simd)]
         domain = m.d.comb if late else m.d.sync

@@ -126,6 +126,7 @@ class Bench(wiring.Component):
             m.submodules[f"{kind}{place}"] = buffer
             valid = self.array.down_valid if kind == "down" else self.array.loop_valid
             m.d.comb += [buffer.w_valid.eq(valid[place]), buffer.w_data.eq(self.array.sums)]
+            m.d.comb += buffer.reader.eq(1)
         return m
 
 
@@ -410,7 +411,8 @@ def test_sum_buffer_on_the_bus(simd, shapes):
     async def read(ctx, k):
         got = []
         for column in range(edges[k].columns + SUM_READ):
-            ctx.set(buffer.take, (column < edges[k].columns) << k)
+            ctx.set(buffer.reader, 1 << k)
+            ctx.set(buffer.take, column < edges[k].columns)
             ctx.set(buffer.last, column == edges[k].columns - 1)
             got.append(ctx.get(buffer.o))
             await ctx.tick()
