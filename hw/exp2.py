@@ -46,7 +46,7 @@ class Exp2(wiring.Component):
         m = Module()
         y = Signal(signed(LOG_WIDTH + 1))
         m.d.sync += y.eq(self.plus - self.minus)
-        mantissa = interpolated(m, y[:LOG_BITS], EXP2.tolist(), INDEX)
+        mantissa = interpolated(m, y[:LOG_BITS], EXP2.tolist(), INDEX, "exp2")
         whole = Delay(m, y[LOG_BITS:].as_signed(), "whole", first=1)[STAGES - 1]
         right = LEFT + MANTISSA - self.shift - whole
         most = LEFT + GONE

@@ -16,10 +16,13 @@ from vle.hw.numeric import Delay, multiply, round_shift
 STAGES = 7
 
 
-def interpolated(m: Module, fraction: Value, entries: list[int], index_bits: int) -> Value:
+def interpolated(
+    m: Module, fraction: Value, entries: list[int], index_bits: int, kind: str
+) -> Value:
     """Entry of a table and its share of the way to the next, by the fraction; 4 clocks.
 
-    There is one entry more than the upper `index_bits` of the fraction choose.
+    There is one entry more than the upper `index_bits` of the fraction choose; `kind` is that of
+    the product.
     """
     steps = [high - low for low, high in pairwise(entries)]
     rest_bits = len(fraction) - index_bits
@@ -33,9 +36,8 @@ def interpolated(m: Module, fraction: Value, entries: list[int], index_bits: int
         m.d.sync += word.eq(read.data)
         words.append(word)
     entry, step = words
-    part = Signal.like(step * rest, name="part")
+    part = multiply(m, step, rest, clocks=1, kind=kind)
     answer = Signal(max(entries).bit_length(), name="mantissa")
-    m.d.sync += part.eq(step * rest)
     m.d.sync += answer.eq(Delay(m, entry, "entry")[1] + round_shift(part, rest_bits))
     return answer
 
@@ -75,7 +77,7 @@ class Exponential(wiring.Component):
         z = Signal(signed(len(self.whole) + FRACTION))
         m.d.sync += z.eq(exact)
         m.d.comb += [
-            self.mantissa.eq(interpolated(m, z[:FRACTION], EXP2.tolist(), INDEX)),
+            self.mantissa.eq(interpolated(m, z[:FRACTION], EXP2.tolist(), INDEX, "exponential")),
             self.whole.eq(Delay(m, z[FRACTION:].as_signed(), "whole", first=3)[STAGES]),
         ]
         return m
