@@ -85,7 +85,7 @@ class FrameMemory(wiring.Component):
     ) -> tuple[Signal, Value, dict[int, Signal]]:
         """Return where the frame at hand begins, the edge after its own, and this step's slots."""
         edges = self.frames.edges
-        turn = Signal(range(len(edges)), name=f"{name}_turn")
+        turn = Signal(range(max(2, len(edges))), name=f"{name}_turn")  # one bit at least
         last, slots, after = turn == len(edges) - 1, {}, {}
         for count in sorted({edge.slots for edge in edges}):
             slots[count] = slot = Signal(range(count), init=init, name=f"{name}_slot{count}")
