@@ -16,5 +16,5 @@ class Beside:
 BESIDE = {
     "ecp5": Beside(1200, 4),
     "ice40": Beside(1400, 4),
-    "gowin": Beside(1200, 4),
+    "gowin": Beside(1900, 4),
 }

@@ -8,7 +8,7 @@ from vle.compiler.planning.boards.description import Description
 from vle.compiler.planning.pll import clock_below
 
 DEFAULT_SEEDS, MOST_SEEDS = 2, 64
-QUICK_LUTS = {"ecp5": 7000, "ice40": 5280, "gowin": 5500}  # placed and routed in some minutes
+QUICK_LUTS = {"ecp5": 7000, "ice40": 5280, "gowin": 8000}  # placed and routed in some minutes
 LINKS = ("uart", "spi")
 MICROPHONE = "microphone"
 SENSORS = ("mcp3008", "mcp3208", "max11125", MICROPHONE)

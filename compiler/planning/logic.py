@@ -68,9 +68,27 @@ SHARES = {  # look-up tables and flip-flops of each kind of part
         "time constants": (4000.0, 2310.0),
         "sensitivity": (500.0, 180.0),
     },
+    "gowin": {
+        "top": (202.0, 93.0),
+        "engine": (367.0, 363.0),
+        "edges": (65.8, 0.0),
+        "regions": (29.7, 33.0),
+        "registers": (1.21, 0.0),
+        "memories": (2.08, 0.42),
+        "pipelines": (0.399, 0.17),
+        "activation": (1.21, 0.95),
+        "words": (1.15, 0.3),
+        "products": (1.0, 0.3),
+        "errors": (2800.0, 2600.0),
+        "learning top": (370.0, 51.0),
+        "softmax": (135.0, 162.0),
+        "time constants": (2970.0, 2310.0),
+        "sensitivity": (300.0, 180.0),
+    },
 }
-LIKE = {"gowin": "ecp5", "generic": "ecp5"}
-ALONE = {"ice40": 0.47}  # flip-flops with no look-up table before them, where both are one cell
+LIKE = {"generic": "ecp5"}
+ALONE = {"ice40": 0.47, "gowin": 0.37}  # flip-flops without a look-up table: they take its cell
+REPEATERS = {"gowin": 0.1}  # of the look-up tables that there are: see `vle.hw.build.fanout`
 
 
 class Logic(NamedTuple):
@@ -96,7 +114,7 @@ def estimate(chip: ChipSpec, family: Family, choices: Choices) -> Logic:
     for kind, words in parts(chip, family, choices).items():
         share = SHARES[name][kind]
         luts, registers = luts + share[0] * words, registers + share[1] * words
-    cells = luts + ALONE.get(name, 0.0) * registers
+    cells = luts * (1 + REPEATERS.get(name, 0.0)) + ALONE.get(name, 0.0) * registers
     return Logic(round(luts), round(registers), round(cells))
 
 
