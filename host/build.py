@@ -160,7 +160,12 @@ def _run(command: Sequence[object], folder: Path, environment: dict[str, str]) -
     except subprocess.TimeoutExpired as error:
         raise TransportError(f"{words[0]} took more than {SECONDS} s") from error
     except subprocess.CalledProcessError as error:
-        lines = error.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
-        wrong = next((line for line in lines if "rror" in line), lines[-1])
+        wrong = _message(error.stderr.decode(errors="replace"))
         name = Path(words[1] if words[0].endswith("ccache") else words[0]).name
         raise TransportError(f"{name} failed: {wrong}") from error
+
+
+def _message(text: str) -> str:
+    """First line in which Verilator or a compiler names an error, and not a signal called so."""
+    lines = text.strip().splitlines() or ["no message"]
+    return next((line for line in lines if re.search(r"^%Error|\berror: ", line)), lines[-1])

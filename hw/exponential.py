@@ -6,12 +6,12 @@ from itertools import pairwise
 
 from amaranth.hdl import C, Module, Signal, Value, signed
 from amaranth.lib import wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from vle.compiler.fixed import Fixed
 from vle.compiler.learning.top import EXP2, FRACTION, INDEX, LOG2E, LOG2E_SHIFT, MANTISSA
 from vle.hw.numeric import Delay, multiply, round_shift
+from vle.hw.primitives.memory import RegisteredMemory
 
 STAGES = 7
 
@@ -29,12 +29,10 @@ def interpolated(
     index, rest = fraction[rest_bits:], Delay(m, fraction[:rest_bits], "rest")[2]
     words = []
     for name, table in (("entry", entries[:-1]), ("step", steps)):
-        memory = Memory(shape=max(table).bit_length(), depth=len(table), init=table)
+        memory = RegisteredMemory(max(table).bit_length(), len(table), table, written=False)
         m.submodules[name] = memory
-        read, word = memory.read_port(), Signal(max(table).bit_length(), name=name)
-        m.d.comb += read.addr.eq(index)
-        m.d.sync += word.eq(read.data)
-        words.append(word)
+        m.d.comb += memory.r_addr.eq(index)
+        words.append(memory.r_data)
     entry, step = words
     part = multiply(m, step, rest, clocks=1, kind=kind)
     answer = Signal(max(entries).bit_length(), name="mantissa")

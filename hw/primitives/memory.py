@@ -42,6 +42,8 @@ class RegisteredMemory(wiring.Component):
         2, or 1 for a word that goes through logic before it is registered.
     shared
         Whether both addresses are the same, and nothing is read, whenever anything is written.
+    written
+        Whether there is a port to write; a small memory without one is made of logic.
 
     Members
     -------
@@ -60,6 +62,7 @@ class RegisteredMemory(wiring.Component):
         lanes: int = 1,
         latency: int = 2,
         shared: bool = False,
+        written: bool = True,
     ):
         self.shape = Shape.cast(shape)
         if lanes < 1 or self.shape.width % lanes:
@@ -67,7 +70,7 @@ class RegisteredMemory(wiring.Component):
         if latency not in (1, 2):
             raise ValueError(f"latency must be 1 or 2, not {latency}")
         self.depth, self.init, self.lanes = depth, list(init), lanes
-        self.latency, self.shared = latency, shared
+        self.latency, self.shared, self.written = latency, shared, written
         address = In(ceil_log2(depth))
         super().__init__(
             {
@@ -93,18 +96,21 @@ class RegisteredMemory(wiring.Component):
     def inferred(self, ram_style: str | None = None) -> Module:
         """Return the memory as synthesis infers it, of that style where one is given."""
         m = Module()
+        if ram_style is not None and not self.written:
+            ram_style = "logic"
         attrs = APART if ram_style is None else {**APART, "ram_style": ram_style}
         width = self.shape.width
         words = [word & (1 << width) - 1 for word in self.init]
         m.submodules.words = memory = Memory(shape=width, depth=self.depth, init=words, attrs=attrs)
-        read, write = memory.read_port(), memory.write_port(granularity=self.lane_width)
-        m.d.comb += [
-            read.addr.eq(self.r_addr),
-            read.en.eq(self.r_en),
-            write.addr.eq(self.w_addr),
-            write.en.eq(self.w_en),
-            write.data.eq(self.w_data),
-        ]
+        read = memory.read_port()
+        m.d.comb += [read.addr.eq(self.r_addr), read.en.eq(self.r_en)]
+        if self.written:
+            write = memory.write_port(granularity=self.lane_width)
+            m.d.comb += [
+                write.addr.eq(self.w_addr),
+                write.en.eq(self.w_en),
+                write.data.eq(self.w_data),
+            ]
         word = read.data
         if self.latency > 1:
             word = Signal(width, reset_less=True)

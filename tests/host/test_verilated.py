@@ -220,3 +220,10 @@ def test_import_needs_numpy_alone():
     )
     loaded = subprocess.check_output([sys.executable, "-c", program], text=True).strip()
     assert loaded == "['vle'] ['vle.cache', 'vle.errors', 'vle.host']"
+
+
+def test_the_error_of_a_tool_is_told_apart_from_a_signal_called_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    text = "module top(input clk, output reg the_error); missing inner(); endmodule\n"
+    with pytest.raises(TransportError, match=r"verilator_bin failed: %Error.*missing"):
+        build.library(text)
