@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse.linalg import ArpackNoConvergence
 
+from vle.hw.build.criticality import Timing
 from vle.hw.build.placement import Macros, Problem, place
 from vle.hw.build.tools import Command, Progress, run_all
 
@@ -76,7 +77,8 @@ def chosen(cells: dict[str, Json], sites: Sites) -> dict[str, str]:
     size = np.max([_place(site) for names in sites.values() for site in names], axis=0)
     width, height = (size * 1.08).tolist()  # the outermost sites stand near the edge
     try:
-        taken = place(Problem(graph.areas, graph.nets, macros, (width, height)))
+        paths = Timing(cells, graph.node)
+        taken = place(Problem(graph.areas, graph.nets, macros, (width, height), paths=paths))
     except ArpackNoConvergence:
         return {}
     return {

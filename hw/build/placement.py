@@ -4,16 +4,19 @@ Quadratic placement [1]_ with the bound-to-bound model of wires [2]_: the wire l
 `max(x) - min(x)` over its pins, is a sum of squares with weights of the last solution. Solutions are
 in turn spread, until no place is overfull, and pulled to where they were spread to, ever harder.
 Macros are pulled to sites of their own, no two to the same: an assignment of least displacement.
+Wires of long paths pull more than others [3]_, the more the nearer their path comes to the longest.
 
 .. [1] Kim, Lee, Markov: SimPL, an effective placement algorithm. IEEE TCAD 31(1), 2012.
 .. [2] Spindler, Schlichtmann, Johannes: Kraftwerk2, a fast force-directed quadratic placement
    approach using an accurate net model. IEEE TCAD 27(8), 2008.
+.. [3] Marquardt, Betz, Rose: Timing-driven placement for FPGAs. ACM/SIGDA FPGA, 2000.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +32,9 @@ MACRO_PULL = 4.0  # of macros, against that of other cells
 NEAREST = 0.5  # tiles: wires are not taken for shorter
 LEAF, FEW = 3.0, 3  # side in tiles, and cells, of a place that is not divided any more
 REFINED = 2  # assignments of all macros by the wires they cause
+TIMED, EVERY = 8, 4  # the first round in which paths count, and how often they are measured
+URGENT, SHARPER = 4.0, 8  # weight of a wire of the longest path; power of others' share of it
+SLACK = 0.02  # of that weight: less is left out
 TURNED = ((0, 1, 1), (1, 0, 1), (0, 1, -1), (1, 0, -1))  # axes of the first placement; way of y
 
 
@@ -48,6 +54,15 @@ class Macros:
     sites: Floats
 
 
+class Paths(Protocol):
+    """What is known of the clock: wires by the cells at their `ends`, `(2, wires)`."""
+
+    ends: Ints
+
+    def lengths(self, where: Floats) -> Floats:
+        """Return the longest path over each wire, cells at `where`, `(2, cells)`."""
+
+
 @dataclass(frozen=True)
 class Problem:
     """What is to be placed.
@@ -64,6 +79,8 @@ class Problem:
         Width and height, in tiles.
     density
         Of a place that is full.
+    paths
+        What decides on the clock; None: wires alone count.
     """
 
     areas: Floats
@@ -71,6 +88,7 @@ class Problem:
     macros: Sequence[Macros]
     size: tuple[float, float]
     density: float = 0.6
+    paths: Paths | None = None
 
 
 def place(problem: Problem) -> list[Ints]:
@@ -93,6 +111,7 @@ class _Solver:
         for macros in problem.macros:
             self.is_macro[macros.cells] = True
         self.free = np.flatnonzero(~self.is_macro)
+        self.urgent, self.urgency = np.zeros((2, 0), np.intp), np.zeros(0)
 
     def beginnings(self) -> list[Floats]:
         """Spread the slowest two modes of the network over the least square that holds it."""
@@ -117,8 +136,11 @@ class _Solver:
         """Return the wire length, and the site of each macro by kind."""
         pull, weight = PULL, np.sqrt(np.maximum(1, self.problem.areas))
         weight[self.is_macro] *= MACRO_PULL
-        for _ in range(ROUNDS):
+        history = np.zeros(1)
+        for round_ in range(ROUNDS):
             target = self._legal(where)
+            if round_ >= TIMED and round_ % EVERY == 0:
+                history = self._hurry(target, history)
             pull *= HARDER
             anchor = pull * weight / np.maximum(abs(where - target), 1)
             where = np.array(
@@ -128,6 +150,18 @@ class _Solver:
         for _ in range(REFINED):
             taken = self._assign_by_wires(target)
         return sum(self._length(axis) for axis in target), taken
+
+    def _hurry(self, where: Floats, before: Floats) -> Floats:
+        """Weigh the wires of long paths, as much as before by half; return the weights of all."""
+        paths = self.problem.paths
+        if paths is None:
+            return before
+        lengths = paths.lengths(where)
+        weight = (before + URGENT * (lengths / lengths.max()) ** SHARPER) / 2
+        apart = paths.ends[0] != paths.ends[1]
+        kept = apart & (weight > SLACK * URGENT)
+        self.urgent, self.urgency = paths.ends[:, kept], weight[kept]
+        return weight
 
     def _ends(self, axis: Floats) -> tuple[Ints, Ints]:
         """Return the pins of each net that stand first and last."""
@@ -147,7 +181,9 @@ class _Solver:
         a = np.concatenate([pins, pins, self.pins[high]])
         b = np.concatenate([self.pins[high][net], self.pins[low][net], self.pins[low]])
         others = np.concatenate([self.degree[net], self.degree[net], self.degree]) - 1
-        weight = 1 / (others * np.maximum(abs(axis[a] - axis[b]), NEAREST))
+        weight = np.concatenate([1 / others, self.urgency])
+        a, b = np.concatenate([a, self.urgent[0]]), np.concatenate([b, self.urgent[1]])
+        weight /= np.maximum(abs(axis[a] - axis[b]), NEAREST)
         pairs = (np.concatenate([a, b]), np.concatenate([b, a]))
         wires = coo_matrix((np.tile(-weight, 2), pairs), (self.count, self.count)).tocsr()
         own = anchor - np.asarray(wires.sum(1)).ravel()
@@ -196,13 +232,21 @@ class _Solver:
         for macros in self.problem.macros:
             cost = np.zeros((len(macros.cells), len(macros.sites)))
             for row, cell in enumerate(macros.cells):
+                near, weight = self._urgent_of(cell)
                 for axis, sites in zip(where, macros.sites.T, strict=True):
+                    cost[row] += abs(axis[near] - sites[:, None]) @ weight
                     low, high = self._others(axis, cell)
                     cost[row] += (np.maximum(low - sites[:, None], 0)).sum(1)
                     cost[row] += (np.maximum(sites[:, None] - high, 0)).sum(1)
             taken.append(linear_sum_assignment(cost)[1])
             where[:, macros.cells] = macros.sites[taken[-1]].T
         return taken
+
+    def _urgent_of(self, cell: int) -> tuple[Ints, Floats]:
+        """Return what an urgent wire joins to a cell, and the wires' weights."""
+        one, other = self.urgent
+        mine = (one == cell) | (other == cell)
+        return np.where(one == cell, other, one)[mine], self.urgency[mine]
 
     def _others(self, axis: Floats, cell: int) -> tuple[Floats, Floats]:
         """Return where each net of a cell begins and ends without it."""
