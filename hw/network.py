@@ -105,7 +105,10 @@ class NetworkCore(wiring.Component):
         m.submodules.counters = counters = Counters(chip)
         m.submodules.decoder = decoder = BusDecoder(register_map(chip))
 
+        shut = Signal()  # a learning chip's blocks are reset a clock after `clear`: as its register
+        m.d["sync" if learns else "comb"] += shut.eq(self.halt | (self.clear if learns else 0))
         self._connect_streams(m, receiver, sender, buffers[0])
+        m.d.comb += [receiver.halt.eq(shut), decoder.open.eq(shut & self.idle)]
         for edge, buffer in zip(chip.edges, buffers, strict=True):
             self._connect_sink(m, edge, buffer, engines)
             if edge.source is not None:
@@ -120,7 +123,6 @@ class NetworkCore(wiring.Component):
             m.d.comb += [engine.step.eq(receiver.accept), engine.hold.eq(hold)]
         self._connect_counters(m, counters, receiver, engines)
         wiring.connect(m, wiring.flipped(self.bus), decoder.bus)
-        m.d.comb += decoder.open.eq(self.halt & self.idle)
         sums = []
         if learns:
             learning = LearningConnections(m, self, engines, buffers)
@@ -129,8 +131,8 @@ class NetworkCore(wiring.Component):
             m.d.sync += clearing.eq(self.clear)
             learning.connect(receiver, counters, clearing)
             with m.If(clearing):  # what is offered waits until the blocks are reset
-                m.d.comb += [self.i.ready.eq(0), receiver.i.valid.eq(0), self.o.valid.eq(0)]
                 m.d.comb += [self.target.ready.eq(0), learning.targets.i.valid.eq(0)]
+                m.d.comb += self.o.valid.eq(0)
             connect_learning(m, decoder, engines, sums)
         connect_memories(m, decoder, engines, sums, near=learns)
         connect_frames(m, decoder, memories, chip.edges)
@@ -157,7 +159,6 @@ class NetworkCore(wiring.Component):
         wiring.connect(m, wiring.flipped(self.i), receiver.i)
         wiring.connect(m, wiring.flipped(self.o), sender.o)
         m.d.comb += [
-            receiver.halt.eq(self.halt),
             receiver.free.eq(buffer.free),
             buffer.reserve.eq(receiver.accept),
             buffer.reserve_start.eq(receiver.start),
