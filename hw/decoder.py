@@ -14,7 +14,7 @@ READ_CLOCKS = 8  # to a memory 1, its port 1, its word 2, a lane of that 2, one 
 
 
 class BusDecoder(wiring.Component):
-    """One access at a time: `done` 4 clocks after a write, 11 after a read.
+    """One access at a time: `done` 5 clocks after a write, 12 after a read.
 
     What memories and flags see of it is registered.
 
@@ -71,6 +71,8 @@ class BusDecoder(wiring.Component):
         wait = Signal(range(READ_CLOCKS))
         with m.FSM():
             with m.State("IDLE"), m.If(self.bus.read | self.bus.write):
+                m.next = "COMPARE"
+            with m.State("COMPARE"):
                 m.next = "DECODE"
             with m.State("DECODE"):
                 m.d.sync += self.active.eq(Mux(opened, here, 0))
@@ -100,7 +102,7 @@ class BusDecoder(wiring.Component):
         """Whether the address is that of a word, a bit for each region; a clock later."""
         width, hits = self.registers.address_width, []
         for entry in self.registers.regions:
-            upper = self.bus.addr[entry.address_width : width]
+            upper = self.address[entry.address_width : width]
             found = [upper == entry.base >> entry.address_width, *self._within(entry)]
             hits.append(self._later(m, Cat(found)).all())
         return Cat(hits) if hits else C(0, 1)
@@ -108,10 +110,10 @@ class BusDecoder(wiring.Component):
     def _within(self, entry: Region) -> tuple[Value, Value]:
         """Whether the region has this word and this lane."""
         bits = lane_bits(entry.lanes)
-        word, lane = self.bus.addr[bits : entry.address_width], self.bus.addr[:bits]
+        word, lane = self.address[bits : entry.address_width], self.address[:bits]
         return word < entry.depth, lane < entry.lanes
 
     def _flags(self) -> Value:
         """Whether the address is that of a flag word, a bit for each."""
         base = self.registers.flags_base
-        return Cat(self.bus.addr == base + k for k in range(self.flag_count))
+        return Cat(self.address == base + k for k in range(self.flag_count))

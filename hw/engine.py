@@ -26,7 +26,7 @@ SCHEDULER = (
     *("waiting", "zero_u", "state_write", "state_data"),
 )
 NEURONS = (
-    *("o_valid", "o", "o_at", "o_place", "o_row", "o_last", "o_start", "o_held", "o_u"),
+    *("o_valid", "o", "o_at", "at_next", "o_place", "o_row", "o_last", "o_start", "o_held", "o_u"),
     *("saturated", "last_at"),
 )
 

@@ -20,6 +20,7 @@ from vle.hw.frame_memory import FrameMemory
 from vle.hw.host_access import connect_flags, connect_frames, connect_learning, connect_memories
 from vle.hw.learning_core import LearningConnections, learning_members
 from vle.hw.learning_engine import LearningEngine
+from vle.hw.numeric import own
 from vle.hw.receiver import FrameReceiver, word_layout
 from vle.hw.sender import FrameSender
 
@@ -228,11 +229,11 @@ class NetworkCore(wiring.Component):
             return
         writer = engines[frames.writer]
         sources = [self._place(edge.source, engines)[1] for edge in frames.edges]
-        m.d.comb += [
-            memory.w_valid.eq(Cat(writer.o_at[place] for place in sources).any()),
-            memory.w_data.eq(writer.o),
-            memory.w_last.eq(memory.w_valid & writer.o_last),
-        ]
+        last_next = writer.last_at[writer.engine.rate_stage - 1]
+        for port, passes in (("w_valid", writer.at_next), ("w_last", last_next)):
+            here = Cat(passes[place] for place in sources).any()
+            m.d.comb += getattr(memory, port).eq(own(m, here, port))
+        m.d.comb += memory.w_data.eq(writer.o)
 
     def _connect_output(self, m: Module, sender: FrameSender, engines: list[Engine]) -> None:
         engine, place = self._place(len(self.chip.network.layers) - 1, engines)

@@ -67,8 +67,9 @@ class NeuronPipeline(wiring.Component):
         From the group queue: stage 0. Flags: start, held, zero_u; where it learns also zero.
     o_valid, o, o_place, o_row, o_last, o_start, o_held, o_u, saturated
         Rate, where it belongs, and what was clamped on its way: current, prosp, rate.
-    o_at, last_at
-        Per place, as flags: a rate of the layer is out; per stage, its last row is there.
+    o_at, at_next, last_at
+        Per place, as flags: a rate of the layer is out; will be in the next clock; per stage, its
+        last row is there.
     noise, signal
         Where it learns: state of the draws, stage 0; learning signal, stage 2.
     prime_valid, prime_neuron, prime_place, prime
@@ -107,6 +108,7 @@ class NeuronPipeline(wiring.Component):
             "o_u": Out(signed(engine.u_width)),
             "saturated": Out(3),
             "o_at": Out(len(engine.passes)),
+            "at_next": Out(len(engine.passes)),
             "last_at": Out(len(engine.passes)).array(stages),
         }
         if engine.learns:
@@ -194,7 +196,8 @@ class NeuronPipeline(wiring.Component):
             self.saturated.eq(Mux(held[end], 0, overs)),
             self.last_at[0].eq(Mux(last[0], 1 << place[0], 0)),
         ]
-        m.d.sync += self.o_at.eq(Mux(valid[end - 1], 1 << place[end - 1], 0))
+        m.d.comb += self.at_next.eq(Mux(valid[end - 1], 1 << place[end - 1], 0))
+        m.d.sync += self.o_at.eq(self.at_next)
         for k in range(end):
             m.d.sync += self.last_at[k + 1].eq(Mux(last[k], 1 << place[k], 0))
         return m

@@ -133,7 +133,7 @@ class _Solver:
         ]
 
     def place(self, where: Floats) -> tuple[float, list[Ints]]:
-        """Return the wire length, and the site of each macro by kind."""
+        """Return the wire length, times that of the longest path, and each macro's site by kind."""
         pull, weight = PULL, np.sqrt(np.maximum(1, self.problem.areas))
         weight[self.is_macro] *= MACRO_PULL
         history = np.zeros(1)
@@ -149,7 +149,9 @@ class _Solver:
         target = self._legal(where)
         for _ in range(REFINED):
             taken = self._assign_by_wires(target)
-        return sum(self._length(axis) for axis in target), taken
+        paths = self.problem.paths
+        longest = 1.0 if paths is None else paths.lengths(target).max()
+        return sum(self._length(axis) for axis in target) * longest, taken
 
     def _hurry(self, where: Floats, before: Floats) -> Floats:
         """Weigh the wires of long paths, as much as before by half; return the weights of all."""

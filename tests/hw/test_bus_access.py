@@ -11,7 +11,7 @@ from core_bench import CoreBench
 from vle.compiler.circuit.folding import ChipSpec, EngineSpec, Folding
 from vle.hw.decoder import READ_CLOCKS
 
-WRITTEN = 4  # clocks
+WRITTEN = 5  # clocks
 
 
 def inferring() -> ChipSpec:
@@ -35,7 +35,7 @@ async def timed(bench: CoreBench, ctx, *access: int) -> tuple[int, int]:
 
 @pytest.mark.parametrize("chip", [inferring, learning])
 def test_every_word_stays_as_written(chip):
-    """In `WRITTEN` clocks, and is read in `READ_CLOCKS` + 3; no other word changes."""
+    """In `WRITTEN` clocks, and is read in `READ_CLOCKS` + 4; no other word changes."""
     bench = CoreBench(chip())
     rng = np.random.default_rng(2)
     words = {
@@ -49,6 +49,6 @@ def test_every_word_stays_as_written(chip):
         for address, word in words.items():
             assert (await timed(bench, ctx, address, word))[1] == WRITTEN
         for address, word in words.items():
-            assert await timed(bench, ctx, address) == (word, READ_CLOCKS + 3), address
+            assert await timed(bench, ctx, address) == (word, READ_CLOCKS + 4), address
 
     bench.run(scenario)
