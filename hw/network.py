@@ -106,7 +106,8 @@ class NetworkCore(wiring.Component):
         m.submodules.counters = counters = Counters(chip)
         m.submodules.decoder = decoder = BusDecoder(register_map(chip))
 
-        shut = Signal()  # a learning chip's blocks are reset a clock after `clear`: as its register
+        shut, clearing = Signal(), Signal()  # a learning chip's blocks are reset a clock later
+        m.d["sync" if learns else "comb"] += clearing.eq(self.clear)
         m.d["sync" if learns else "comb"] += shut.eq(self.halt | (self.clear if learns else 0))
         self._connect_streams(m, receiver, sender, buffers[0])
         m.d.comb += [receiver.halt.eq(shut), decoder.open.eq(shut & self.idle)]
@@ -115,7 +116,7 @@ class NetworkCore(wiring.Component):
             if edge.source is not None:
                 self._connect_source(m, edge, buffer, engines)
         for frames, memory in zip(chip.frames, memories, strict=True):
-            self._connect_frames(m, frames, memory, receiver, engines)
+            self._connect_frames(m, frames, memory, receiver, engines, clearing=clearing)
         self._connect_output(m, sender, engines)
         m.d.comb += self.idle.eq(Cat(engine.idle for engine in engines).all())
         hold = Signal()
@@ -128,8 +129,7 @@ class NetworkCore(wiring.Component):
         if learns:
             learning = LearningConnections(m, self, engines, buffers)
             learning.submodules(cleared)
-            clearing, sums = Signal(), learning.sums
-            m.d.sync += clearing.eq(self.clear)
+            sums = learning.sums
             learning.connect(receiver, counters, clearing)
             with m.If(clearing):  # what is offered waits until the blocks are reset
                 m.d.comb += [self.target.ready.eq(0), learning.targets.i.valid.eq(0)]
@@ -209,8 +209,10 @@ class NetworkCore(wiring.Component):
         memory: FrameMemory,
         receiver: FrameReceiver,
         engines: list[Engine],
+        *,
+        clearing: Value,
     ) -> None:
-        """Connect a memory to the engines that write and read it."""
+        """Connect a memory to the engines that write and read it; nothing is written in a reset."""
         reader = engines[frames.reader]
         sinks = [self._place(edge.sink, engines)[1] for edge in frames.edges]
         words = getattr(reader, f"words{self.chip.heard(reader.engine).index(frames)}")
@@ -232,7 +234,7 @@ class NetworkCore(wiring.Component):
         last_next = writer.last_at[writer.engine.rate_stage - 1]
         for port, passes in (("w_valid", writer.at_next), ("w_last", last_next)):
             here = Cat(passes[place] for place in sources).any()
-            m.d.comb += getattr(memory, port).eq(own(m, here, port))
+            m.d.comb += getattr(memory, port).eq(own(m, here & ~clearing, port))
         m.d.comb += memory.w_data.eq(writer.o)
 
     def _connect_output(self, m: Module, sender: FrameSender, engines: list[Engine]) -> None:
